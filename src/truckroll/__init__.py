@@ -1,0 +1,3 @@
+"""Truckroll keeps field-service records in step across systems."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,237 @@
+"""The contract between the hub and a system.
+
+A connector is a value: a frozen `Connector` whose resources hold plain async callables. What is
+`None` cannot be done, and capabilities are derived from that alone. A connector sees this
+package and the model, nothing else.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from truckroll.kit.http import Http, Transport
+from truckroll.kit.normal import Stored
+from truckroll.model.records import Fields
+
+Authority = Literal["client id", "create key", "upsert", "marker search", "once"]
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """A part of an account that is read with its own cursor: a calendar, a table, a feed.
+
+    `id` is the system's own identifier (for CalDAV the collection's path), `title` what people
+    see. `owner` names whose it is (a mail address or a name), where the system says so.
+    """
+
+    id: str
+    title: str
+    kind: str
+    writable: bool = True
+    owner: str = ""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A record as a system showed it.
+
+    `id` is the system's identifier within the scope. `version` is the system's own (ETag, change
+    number), or None where it gives none; the hub then compares content. `mark` is the hub's mark
+    found on the record, if the hub made it. `series` names what ties records of one series
+    together (an iCalendar UID). `owned` is False where the account may read but is not the
+    organiser. `problems` are sentences about what was not understood. `raw` is what came back.
+    """
+
+    id: str
+    fields: Fields
+    version: str | None = None
+    raw: bytes = b""
+    mark: str | None = None
+    series: str | None = None
+    owned: bool = True
+    problems: tuple[str, ...] = ()
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A tombstone: the system says that the record is gone."""
+
+    id: str
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A record that is there but cannot be read; `reason` is a sentence with the place."""
+
+    id: str
+    reason: str
+    raw: bytes = b""
+    version: str | None = None
+
+
+Item = Seen | Missing | Unreadable
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of a listing.
+
+    `cursor` is where the next read goes on once this page is durable (None: not yet, the page
+    before still holds). `last` is True on the final page only. `complete` on the final page says
+    that the listing as a whole showed everything inside its extent, so that absence is a claim;
+    a listing of changes is never complete. `unchanged` are ids that were listed with the version
+    that the hub already has: seen, not read again.
+    """
+
+    items: tuple[Item, ...]
+    cursor: str | None = None
+    last: bool = False
+    complete: bool = False
+    unchanged: tuple[str, ...] = ()
+
+
+class Known(Protocol):
+    """What the hub already holds of a scope, for listings that show versions before content."""
+
+    async def versions(self, ids: list[str]) -> Mapping[str, str | None]:
+        """Return the version held for each of `ids` that is held live."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in account at work: what every operation of a connector is given.
+
+    `settings` are the person's answers to the connector's `settings` (secret ones included, in
+    memory only). `zone` is the account's IANA zone for systems that leave it out, or "".
+    """
+
+    account: str
+    system: str
+    settings: Mapping[str, str]
+    http: Http
+    zone: str = ""
+    known: Known | None = None
+
+
+class Listing(Protocol):
+    """Reads a scope, from a cursor or from the beginning (None); raises StartOver."""
+
+    def __call__(
+        self, session: Session, scope: Scope, cursor: str | None
+    ) -> AsyncIterator[Page]: ...
+
+
+Read = Callable[[Session, Scope, str], Awaitable[Item]]
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A record to be made. `id` was chosen by the hub where the system lets it.
+
+    `mark` is written on the record in a way that can be found again. `key` is stable over
+    retries of this create, and new for every further generation of the record.
+    """
+
+    id: str
+    key: str
+    mark: str
+    fields: Fields
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A change to a record: `fields` are what differs, `whole` all that the hub knows of it.
+
+    `version` is that of the observation that was merged, `raw` its raw form: an update keeps
+    what the hub does not know.
+    """
+
+    id: str
+    version: str | None
+    fields: Fields
+    whole: Fields
+    raw: bytes
+    mark: str = ""
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """A record to be taken out; `version` is that of the observation that was merged."""
+
+    id: str
+    version: str | None
+    raw: bytes = b""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a system answered to a write.
+
+    `seen` is the record as it is stored now if the answer shows it or surely implies it (the
+    system keeps what it is sent and answered with its version); None asks for a read-back.
+    """
+
+    id: str
+    seen: Seen | None = None
+
+
+Write = Callable[[Session, Scope, Draft], Awaitable[Reply]]
+Update = Callable[[Session, Scope, Change], Awaitable[Reply]]
+Remove = Callable[[Session, Scope, Removal], Awaitable[None]]
+Find = Callable[[Session, Scope, str], Awaitable[Item | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of record at one system, and what can be done with it.
+
+    `fields` names each field that the system holds and in what form it stores it. `writes` are
+    those that may be written; others are read only. `choose_id` returns the external id for a
+    create key where the client chooses. `find` looks a record up by mark. `conditional` says
+    that update and remove carry the merged version and fail when it is stale. `lag` is how long
+    a listing may stay behind a write. `notifies` names whom a write may notify, by operation.
+    """
+
+    kind: str
+    fields: Mapping[str, Stored]
+    listing: Listing
+    writes: frozenset[str] = frozenset()
+    read: Read | None = None
+    create: Write | None = None
+    update: Update | None = None
+    cancel: Update | None = None
+    remove: Remove | None = None
+    find: Find | None = None
+    choose_id: Callable[[Scope, str], str] | None = None
+    repeat_safe: Authority = "once"
+    conditional: bool = False
+    tombstones_final: bool = True
+    lag: timedelta = timedelta(0)
+    concurrency: int = 4
+    notifies: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A question to the person who adds an account."""
+
+    name: str
+    asks: str
+    secret: bool = False
+    required: bool = True
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A system: how to reach it, what to ask a person, and what it holds."""
+
+    system: str
+    title: str
+    settings: tuple[Setting, ...]
+    transport: Callable[[Mapping[str, str]], Transport]
+    scopes: Callable[[Session], Awaitable[tuple[Scope, ...]]]
+    resources: Mapping[str, Resource]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def resource(self, kind: str) -> Resource:
+        """Return the resource of a kind; raises KeyError where the system has none."""
+        return self.resources[kind]
+
+
+Clock = Callable[[], datetime]

@@ -1,0 +1,1 @@
+"""Records, kinds and time: pure values that every other layer shares."""

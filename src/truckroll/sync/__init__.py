@@ -1,0 +1,1 @@
+"""Observe, plan, perform: the hub's own work."""

@@ -1,0 +1,201 @@
+"""What reading, planning and performing need of the store and the clock.
+
+Implemented by `truckroll.store`. One store speaks for one tenant. Every method is one
+transaction unless it says otherwise. All instants are aware UTC.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from truckroll.kit.contract import Page, Scope
+from truckroll.model.records import Fields
+from truckroll.sync.types import Decision, Link, Outcome, RecordRow, Step
+
+
+class StoredScope(msgspec.Struct, frozen=True, kw_only=True):
+    """A scope as the store keeps it."""
+
+    id: int
+    account: int
+    scope: Scope
+    cursor: str | None = None
+    complete_at: datetime | None = None
+    live: int = 0
+
+
+class PageResult(msgspec.Struct, frozen=True):
+    """What storing a page did: how many records were new, changed, gone, seen unchanged."""
+
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+    same: int = 0
+    unreadable: int = 0
+
+
+class OpenStep(msgspec.Struct, frozen=True):
+    """A journalled intent: the step, its id, and the raw form of the merged observation."""
+
+    id: int
+    step: Step
+    raw: bytes = b""
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Writes done at a width in the last hour, for the brakes."""
+
+    removals: int = 0
+    writes: int = 0
+    statuses: dict[str, int] = {}
+    live: int = 0
+
+
+class Reading(Protocol):
+    """Observations come in: one door for listings, direct reads and confirmations."""
+
+    async def begin_listing(self, scope: int) -> int:
+        """Return the id of a new listing of a scope; ids grow."""
+        ...
+
+    async def store_page(
+        self, scope: int, listing: int, kind: str, page: Page, *, at: datetime, keep_cursor: bool
+    ) -> PageResult:
+        """Store a page's items as observations and move the scope's cursor, in one transaction.
+
+        An item is new, changed (another version AND other fields, or a tombstone), or the same.
+        A changed or new record gets the next `seen_order`, its changed fields that order in
+        `changed`; links that have it as an end become due (`look_at = at`). Every item and every
+        id of `page.unchanged` counts as seen by `listing`. A tombstone makes a live record gone
+        (`gone_at = at`); of an id never known it is a no-op. Gone records that are seen again
+        become live. With `keep_cursor` the cursor stays (a shadow read in progress).
+        """
+        ...
+
+    async def finish_listing(self, scope: int, listing: int, *, at: datetime) -> list[RecordRow]:
+        """End a complete listing: set `complete_at`; return live records that it did not show.
+
+        Nothing is marked gone by this.
+        """
+        ...
+
+    async def set_cursor(self, scope: int, cursor: str | None) -> None:
+        """Set the cursor of a scope."""
+        ...
+
+    async def mark_gone(self, records: Sequence[int], *, at: datetime) -> None:
+        """Note that these records are proven absent; links that have them become due."""
+        ...
+
+    async def versions(self, scope: int, ids: Sequence[str]) -> Mapping[str, str | None]:
+        """Return the version held of each live record among `ids`."""
+        ...
+
+
+class Planning(Protocol):
+    """Links in bounded batches, and what the planner decided about them."""
+
+    async def adopt(
+        self, mirror: int, side: str, scopes: Sequence[int], *, at: datetime, limit: int
+    ) -> int:
+        """Make links for at most `limit` live records of these scopes that no link of the mirror has.
+
+        Each gets one end of `side` for the record (`given`, `base` empty), `key` = a random
+        text of 16 hex digits, and is due. Only records with `owned` true. Returns how many.
+        A record whose end in this mirror is released or belongs to an ended link is not adopted.
+        """
+        ...
+
+    async def due(
+        self, mirror: int, *, at: datetime, after: int, limit: int, everything: bool = False
+    ) -> list[Link]:
+        """Return links of a mirror with `look_at <= at` and id > `after`, by id, ends included.
+
+        `everything` returns all that are not ended, whatever their `look_at`.
+        """
+        ...
+
+    async def candidates(
+        self, mirror: int, scopes: Sequence[int], coarse: Sequence[str], marks: Sequence[str]
+    ) -> list[RecordRow]:
+        """Return live records of these scopes without end in the mirror, by coarse key or mark."""
+        ...
+
+    async def journal(
+        self, run: int, decisions: Sequence[Decision], *, at: datetime
+    ) -> list[OpenStep]:
+        """Store what was decided and open the intents of its steps, in one transaction.
+
+        A link whose stored row is newer than `link.row` is left alone, as are its steps. Ends
+        with negative ids are inserted (steps that name them get the new id). The unique index
+        on open intents per end drops a step whose end already has one. `look_at` becomes the
+        decision's `look_again_at`, unless the link was made due meanwhile. Returns the opened
+        steps with ids, in order.
+        """
+        ...
+
+    async def attach(self, link: int, end: int, record: int) -> None:
+        """Let an end that was unseen stand for an observed record (matching)."""
+        ...
+
+
+class Performing(Protocol):
+    """Intents, outcomes and the brakes' counts."""
+
+    async def finish(
+        self, run: int, outcomes: Sequence[Outcome], *, at: datetime
+    ) -> None:
+        """Store outcomes in one transaction.
+
+        done: the reply becomes the record's observation (same door; it does not make the link
+        due), base and given of the end are set, state becomes live, or gone with
+        `removed_by_hub` for removals. refused: the end's link is held with the vendor's words
+        until something changes. conflict, gone: the link becomes due at once. later: due at
+        `retry_at`. unknown: the end is `open` until it is read. Each writes the story.
+        """
+        ...
+
+    async def open_intents(self, recipe: int) -> list[OpenStep]:
+        """Return intents without an outcome (of runs that died, or unknown ones)."""
+        ...
+
+    async def counts(self, width: str, id_: int, *, since: datetime) -> Counts:
+        """Return the writes of a width (`scope`, `account`, `recipe`) since an instant."""
+        ...
+
+
+class Runs(Protocol):
+    """Runs of a recipe, one at a time."""
+
+    def run(self, recipe: int, kind: str) -> AbstractAsyncContextManager[int]:
+        """Hold the recipe's advisory lock and give a run id; raises Busy where another runs."""
+        ...
+
+    async def steps_of(self, run: int) -> AsyncIterator[tuple[int, Step, Outcome | None]]:
+        """Yield the steps of a run in the order they were done."""
+        ...
+
+    async def end_run(self, run: int, summary: Mapping[str, Any]) -> None:
+        """Close a run with its counts."""
+        ...
+
+
+class Store(Reading, Planning, Performing, Runs, Protocol):
+    """The whole store as the sync sees it."""
+
+
+__all__ = [
+    "Counts",
+    "Fields",
+    "OpenStep",
+    "PageResult",
+    "Performing",
+    "Planning",
+    "Reading",
+    "Runs",
+    "Store",
+    "StoredScope",
+]
