@@ -1,0 +1,1 @@
+"""The closed recipe language: what is kept in step, said in a short TOML file."""

@@ -1,0 +1,112 @@
+"""A mirror: the compiled rule that keeps records of one kind in step.
+
+Made by `recipes.compile` from a checked recipe and a person's choices; read by the planner.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from truckroll.model.records import Fields, Value
+
+SideName = Literal["source", "target"]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a value cannot be carried, or a record must wait.
+
+    `reason` is the machine's code (`status_unmapped`), `detail` a sentence for people, and
+    `release` what would release it, as a sentence or a command.
+    """
+
+    reason: str
+    detail: str
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one field (`slot`) of a side's records hangs on the mirror's fields (`inputs`).
+
+    `render` turns the mirror's agreed values into the slot's value, in the side's own terms.
+    `invert` turns the slot's value back into that of the single input; None where the line
+    only goes one way. `speaks` says whether a change of this slot is somebody's word on the
+    input; a change that may not speak is drift.
+    """
+
+    slot: str
+    inputs: tuple[str, ...]
+    render: Callable[[Fields], Value | Problem]
+    invert: Callable[[Value], Value | Problem] | None = None
+    speaks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a person's records go: an account and a scope of it (row ids), and their names."""
+
+    account: int
+    scope: int
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateContext:
+    """What gates may look at besides the record: the run's instant, places, and neighbours.
+
+    `zone` is the company's IANA zone. `overlaps` are sentences about overlaps by link key.
+    """
+
+    now: datetime
+    zone: str
+    people: Callable[[str], "Place | Problem"]
+    overlaps: Mapping[str, str] = field(default_factory=dict)
+    link_key: str = ""
+
+
+Gate = Callable[[Fields, GateContext], Problem | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """One mirror of an installed recipe.
+
+    `lines` maps each side to its lines. The source side's lines are identities or value maps.
+    `conflict` names per field of the mirror who wins: source · target · newest · ask (default
+    source). `drift`: restore · keep · hold. `deletes` (the source's record is gone): propagate ·
+    cancel · unlink · ask. `missing` (somebody deleted a follower): recreate · accept · ask.
+    `cancelled` (the source's record is cancelled): remove · mark. `leaving` (a linked record
+    fails a gate): freeze · follow · remove. `left` (a fan-out key is gone): remove · cancel.
+    `writes`: always · create · once. `per` is the field to fan out by, or "". `place` is the
+    single target where the mirror does not fan out. `first`: source · target · ask.
+    `originates` are the sides whose new records are created on the other side. `match` are the
+    mirror's fields by which unlinked records are matched, besides the mark.
+    """
+
+    name: str
+    kind: str
+    lines: Mapping[SideName, tuple[Line, ...]]
+    per: str = ""
+    place: Place | None = None
+    conflict: Mapping[str, str] = field(default_factory=dict)
+    drift: Literal["restore", "keep", "hold"] = "hold"
+    deletes: Literal["propagate", "cancel", "unlink", "ask"] = "propagate"
+    missing: Literal["recreate", "accept", "ask"] = "recreate"
+    cancelled: Literal["remove", "mark"] = "remove"
+    leaving: Literal["freeze", "follow", "remove"] = "freeze"
+    left: Literal["remove", "cancel"] = "remove"
+    writes: Literal["always", "create", "once"] = "always"
+    first: Literal["source", "target", "ask"] = "source"
+    originates: frozenset[SideName] = frozenset({"source"})
+    match: tuple[str, ...] = ("when", "title")
+    gates: tuple[tuple[str, Gate], ...] = ()
+    overlap: Literal["show", "refuse", "off"] = "show"
+    travel: timedelta = timedelta(0)
+    write_budget: int | None = None
+
+    def inputs(self) -> frozenset[str]:
+        """Return the mirror's fields that any line uses."""
+        return frozenset(name for lines in self.lines.values() for line in lines for name in line.inputs)
