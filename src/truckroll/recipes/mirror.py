@@ -19,12 +19,14 @@ class Problem(msgspec.Struct, frozen=True):
     """Why a value cannot be carried, or a record must wait.
 
     `reason` is the machine's code (`status_unmapped`), `detail` a sentence for people, and
-    `release` what would release it, as a sentence or a command.
+    `release` what would release it, as a sentence or a command. `again_at` is the instant at
+    which the clock alone may release it.
     """
 
     reason: str
     detail: str
     release: str = ""
+    again_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from truckroll.model.records import Fields
+from truckroll.model.records import Fields, Value
 
 EndState = Literal["unseen", "live", "gone", "released", "unreadable"]
 LinkState = Literal["live", "ended"]
@@ -17,13 +17,15 @@ class FieldHold(msgspec.Struct, frozen=True, omit_defaults=True):
     """A field of an end that waits: no `base` or `given` moves, nothing is written there.
 
     `reason` is drift · ask · lossy_edit · not_stored · undone · unmapped; `detail` says it in a
-    sentence. `answer` is a person's: accept · restore · keep. `run` is the undone run.
+    sentence. `answer` is a person's: accept · restore · keep. `run` is the undone run. `of` is
+    what the end should have shown when the hold was set: another such value ends some holds.
     """
 
     reason: str
     detail: str = ""
     answer: str = ""
     run: int = 0
+    of: Value = None
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
