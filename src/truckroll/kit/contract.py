@@ -106,7 +106,7 @@ class Session:
 
     account: str
     system: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = field(repr=False)
     http: Http
     zone: str = ""
     known: Known | None = None
@@ -115,9 +115,9 @@ class Session:
 class Listing(Protocol):
     """Reads a scope, from a cursor or from the beginning (None); raises StartOver."""
 
-    def __call__(
-        self, session: Session, scope: Scope, cursor: str | None
-    ) -> AsyncIterator[Page]: ...
+    def __call__(self, session: Session, scope: Scope, cursor: str | None) -> AsyncIterator[Page]:
+        """Yield the pages of a scope, the last one marked `last`."""
+        ...
 
 
 Read = Callable[[Session, Scope, str], Awaitable[Item]]
@@ -184,7 +184,8 @@ class Resource:
     those that may be written; others are read only. `choose_id` returns the external id for a
     create key where the client chooses. `find` looks a record up by mark. `conditional` says
     that update and remove carry the merged version and fail when it is stale. `lag` is how long
-    a listing may stay behind a write. `notifies` names whom a write may notify, by operation.
+    a listing may stay behind a write. `snapshot` says that a complete listing shows one instant,
+    so that absence from it needs no second read. `notifies` names whom a write may notify, by operation.
     """
 
     kind: str
@@ -201,6 +202,7 @@ class Resource:
     repeat_safe: Authority = "once"
     conditional: bool = False
     tombstones_final: bool = True
+    snapshot: bool = False
     lag: timedelta = timedelta(0)
     concurrency: int = 4
     notifies: Mapping[str, str] = field(default_factory=dict)

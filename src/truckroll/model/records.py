@@ -58,7 +58,7 @@ class Occurrence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is different about one occurrence of a series."""
 
     cancelled: bool = False
-    fields: "dict[str, Value]" = {}  # noqa: RUF012 -- msgspec copies an empty default
+    fields: "dict[str, Value]" = {}
 
 
 class Occurrences(msgspec.Struct, frozen=True, tag="occurrences"):
@@ -67,7 +67,7 @@ class Occurrences(msgspec.Struct, frozen=True, tag="occurrences"):
     A key is ISO text in the series' own terms: naive wall time (`2026-12-08T09:00:00`) or date.
     """
 
-    by_start: dict[str, Occurrence] = {}  # noqa: RUF012 -- msgspec copies an empty default
+    by_start: dict[str, Occurrence] = {}
 
 
 Value = (
@@ -152,7 +152,8 @@ APPOINTMENT = Kind(
         "title": "what it is about, in one line",
         "when": "start, end, zone, whole-day and recurrence rule, together",
         "occurrences": "the exceptions of a series: cancelled or changed visits",
-        "status": "scheduled · confirmed · on_the_way · working · paused · done · cancelled · tentative",
+        "status": "tentative · scheduled · confirmed · on_the_way · working · paused · done · "
+        "cancelled",
         "people": "who is assigned, as the system names them",
         "location": "where it is",
         "job_type": "what kind of work",
@@ -221,7 +222,8 @@ def _when_text(when: Timed, *, zone_shown: bool) -> str:
     end = _wall_end(when)
     text = f"{start:%a} {start.day} {start:%b} {start:%H:%M}–{end:%H:%M}"
     if end.date() != start.date():
-        text = f"{start:%a} {start.day} {start:%b} {start:%H:%M} – {end:%a} {end.day} {end:%b} {end:%H:%M}"
+        last = f"{end:%a} {end.day} {end:%b} {end:%H:%M}"
+        text = f"{start:%a} {start.day} {start:%b} {start:%H:%M} – {last}"
     if when.rule is not None:
         text += ", repeating"
     return f"{text} ({when.zone})" if zone_shown else text

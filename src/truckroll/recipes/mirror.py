@@ -111,4 +111,5 @@ class Mirror:
 
     def inputs(self) -> frozenset[str]:
         """Return the mirror's fields that any line uses."""
-        return frozenset(name for lines in self.lines.values() for line in lines for name in line.inputs)
+        lines = [line for side in self.lines.values() for line in side]
+        return frozenset(name for line in lines for name in line.inputs)

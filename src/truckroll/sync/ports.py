@@ -101,7 +101,7 @@ class Planning(Protocol):
     async def adopt(
         self, mirror: int, side: str, scopes: Sequence[int], *, at: datetime, limit: int
     ) -> int:
-        """Make links for at most `limit` live records of these scopes that no link of the mirror has.
+        """Make links for at most `limit` live records of the scopes that no link has yet.
 
         Each gets one end of `side` for the record (`given`, `base` empty), `key` = a random
         text of 16 hex digits, and is due. Only records with `owned` true. Returns how many.
@@ -145,9 +145,7 @@ class Planning(Protocol):
 class Performing(Protocol):
     """Intents, outcomes and the brakes' counts."""
 
-    async def finish(
-        self, run: int, outcomes: Sequence[Outcome], *, at: datetime
-    ) -> None:
+    async def finish(self, run: int, outcomes: Sequence[Outcome], *, at: datetime) -> None:
         """Store outcomes in one transaction.
 
         done: the reply becomes the record's observation (same door; it does not make the link

@@ -1,0 +1,65 @@
+"""What the planner may look at besides a link: settings, accounts and candidates, all frozen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from truckroll.kit.normal import LOSSLESS, Stored
+from truckroll.recipes.mirror import Mirror, Place, Problem
+from truckroll.sync.types import RecordRow
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What an account's system can do with the mirror's kind.
+
+    `ops` is a subset of create · update · cancel · remove; `writes` the fields that may be
+    written; `stored` how each is stored. `notifies` names whom an operation may notify.
+    """
+
+    label: str
+    system: str
+    ops: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    stored: Mapping[str, Stored] = field(default_factory=dict)
+    notifies: Mapping[str, str] = field(default_factory=dict)
+
+    def how(self, slot: str) -> Stored:
+        """Return how the system stores a field."""
+        return self.stored.get(slot, LOSSLESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the search for an unlinked record found: one sure record, or several candidates.
+
+    `before` says that the record stands under a tombstone of this mirror.
+    """
+
+    sure: RecordRow | None = None
+    several: tuple[RecordRow, ...] = ()
+    before: bool = False
+
+
+NO_MATCH = Match()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that `plan_link` sees besides the link.
+
+    `now` is fixed once per run (aware UTC), `zone` the company's IANA zone. `people` resolves a
+    person, as the source names them, to their places. `match` searches the unlinked records of a
+    place for what a link would create there. `source_place` is where records that a follower
+    originates are created. `scope_label` names a scope for people.
+    """
+
+    mirror: Mirror
+    now: datetime
+    zone: str
+    accounts: Mapping[int, AccountFacts]
+    people: Callable[[str], tuple[Place, ...] | Problem]
+    match: Callable[[str, int, Mapping[str, object]], Match]
+    scope_label: Callable[[int], str]
+    source_place: Place | None = None
+    overlaps: Mapping[str, str] = field(default_factory=dict)

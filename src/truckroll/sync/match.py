@@ -1,0 +1,82 @@
+"""Matching: an unlinked record that is surely the same thing is linked, never doubled (SYNC §8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from truckroll.model.records import Fields, Value, as_text
+from truckroll.model.time import AllDay, Timed
+from truckroll.sync.context import NO_MATCH, Match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from truckroll.sync.types import RecordRow
+
+Key = tuple[str, ...]
+
+
+def key_of(fields: Mapping[str, object], names: tuple[str, ...]) -> Key | None:
+    """Return the normalized values of a mirror's match fields; None where one is missing."""
+    parts = []
+    for name in names:
+        part = _normal(fields.get(name))  # type: ignore[arg-type] # fields of a record
+        if not part:
+            return None
+        parts.append(part)
+    return tuple(parts)
+
+
+def _normal(value: Value) -> str:
+    if isinstance(value, Timed):
+        return f"{value.begins:%Y%m%dT%H%M%S}/{value.ends:%Y%m%dT%H%M%S}"
+    if isinstance(value, AllDay):
+        return f"{value.start:%Y%m%d}/{value.end:%Y%m%d}"
+    return " ".join(as_text(value).casefold().split())
+
+
+class Matcher:
+    """Finds unlinked records for links, one to one: a record that was given is not given again.
+
+    `records` are unlinked, or stand under a tombstone of the mirror (their ids in `tombstones`).
+    """
+
+    def __init__(
+        self,
+        records: Iterable[RecordRow],
+        names: tuple[str, ...],
+        tombstones: frozenset[int] = frozenset(),
+    ) -> None:
+        self._names = names
+        self._tombstones = tombstones
+        self._by_mark: dict[tuple[int, str], list[RecordRow]] = {}
+        self._by_key: dict[tuple[int, Key], list[RecordRow]] = {}
+        self.given: set[int] = set()
+        for record in records:
+            if record.mark:
+                self._by_mark.setdefault((record.scope, record.mark), []).append(record)
+            key = key_of(record.fields, names)
+            if key is not None:
+                self._by_key.setdefault((record.scope, key), []).append(record)
+
+    def find(self, link_key: str, scope: int, whole: Mapping[str, object]) -> Match:
+        """Return what answers to a link's record in a scope: by mark first, then by the keys."""
+        found = self._free(self._by_mark.get((scope, link_key), ()))
+        if not found and (key := key_of(whole, self._names)) is not None:
+            found = self._free(self._by_key.get((scope, key), ()))
+        if not found:
+            return NO_MATCH
+        if len(found) > 1:
+            return Match(several=tuple(found))
+        if found[0].id in self._tombstones:
+            return Match(sure=found[0], before=True)
+        self.given.add(found[0].id)
+        return Match(sure=found[0])
+
+    def _free(self, records: Iterable[RecordRow]) -> list[RecordRow]:
+        return [one for one in records if one.id not in self.given]
+
+
+def coarse_keys(wholes: Iterable[Fields], coarse: Callable[[Fields], str | None]) -> list[str]:
+    """Return the coarse keys by which candidates for these records are looked up."""
+    return sorted({key for whole in wholes if (key := coarse(whole)) is not None})

@@ -1,0 +1,325 @@
+"""Fields: who changed what, what is agreed now, and whose word it is (SYNC §5).
+
+Every change that is weighed here moves `base` of its end, so it is weighed once. Changes that may
+not speak are drift; changes of a lossy end are patches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from truckroll.kit.normal import Stored, stored
+from truckroll.model.records import Occurrences, Value, as_text, same
+from truckroll.model.time import AllDay, Timed
+from truckroll.recipes.mirror import Line, Problem
+from truckroll.sync import series
+from truckroll.sync.types import FieldHold
+
+if TYPE_CHECKING:
+    from truckroll.sync.work import At, Work
+
+
+class Claim(NamedTuple):
+    """An end's word on a field of the mirror. `at` is None for what was agreed before.
+
+    `exempt` says that the word answers a hold (undone, or accepted by a person): it need not
+    reckon with what was agreed behind the hold's back.
+    """
+
+    field: str
+    value: Value
+    at: At | None
+    line: Line | None
+    end: int
+    order: int
+    exempt: bool = False
+
+
+def merge(work: Work) -> frozenset[str]:
+    """Weigh what the ends show; return the fields on which somebody's word was weighed."""
+    claims: dict[str, list[Claim]] = {}
+    for at in work.ends:
+        if at.weighable:
+            for line in at.lines:
+                claim = _weigh(work, at, line)
+                if claim is not None:
+                    claims.setdefault(claim.field, []).append(claim)
+    before = dict(work.agreed)
+    for field, said in claims.items():
+        _decide(work, field, said, before)
+    series.reanchor(work, before, frozenset(claims))
+    return frozenset(claims)
+
+
+def wanted(work: Work, line: Line) -> Value | Problem | None:
+    """Return what a slot should hold by what is agreed; None where nothing is known of it."""
+    agreed = work.agreed
+    for name in line.inputs:
+        if name in agreed:
+            return line.render(agreed)
+    return None
+
+
+def _weigh(work: Work, at: At, line: Line) -> Claim | None:
+    slot = line.slot
+    if slot not in at.shown:
+        return None
+    shown = at.shown[slot]
+    hold = at.holds.get(slot)
+    if hold is not None and not _released(work, at, line, hold):
+        return None
+    if slot not in at.base:
+        return _first_sight(work, at, line)
+    if same(shown, at.base[slot]):
+        return None
+    if hold is not None and hold.answer in ("restore", "keep"):
+        _settle_drift(work, at, line, hold.answer)
+        return None
+    accepted = hold is not None and hold.answer == "accept"
+    if line.invert is None or not (line.speaks or accepted):
+        _drift(work, at, line)
+        return None
+    value = _heard(work, at, line)
+    if isinstance(value, Problem):
+        return None
+    exempt = accepted or (hold is not None and hold.reason == "undone")
+    return _claim(at, line, value, exempt=exempt)
+
+
+def _claim(at: At, line: Line, value: Value, *, exempt: bool = False) -> Claim:
+    order = at.end.changed.get(line.slot, at.end.seen_order)
+    return Claim(line.inputs[0], value, at, line, at.end.id, order, exempt)
+
+
+def _released(work: Work, at: At, line: Line, hold: FieldHold) -> bool:
+    """Tell whether a held field may be weighed again, and drop holds that have lost their cause."""
+    slot = line.slot
+    moved = not (slot in at.base and same(at.shown[slot], at.base[slot]))
+    if hold.answer or hold.reason == "unmapped":
+        at.release(slot)
+        return True
+    if hold.reason in ("not_stored", "undone"):
+        want = wanted(work, line)
+        speaks = line.speaks or hold.reason == "not_stored"
+        if (moved and speaks) or not same(want if not isinstance(want, Problem) else None, hold.of):
+            at.release(slot)
+            return True
+        return False
+    if not moved:
+        at.release(slot)
+        return True
+    return False
+
+
+def _first_sight(work: Work, at: At, line: Line) -> Claim | None:
+    """Take in a field that this end never showed before: its first word, or a difference."""
+    field = line.inputs[0]
+    if line.invert is None:
+        at.settle(line.slot, at.shown[line.slot])
+        return None
+    value = line.invert(at.shown[line.slot])
+    if isinstance(value, Problem):
+        _hold_unmapped(work, at, line, value)
+        return None
+    if field not in work.agreed:
+        if at.end.side == "source" or _originated_here(work, at):
+            return _claim(at, line, value)
+        at.settle(line.slot, at.shown[line.slot])
+        return None
+    first = work.ctx.mirror.first
+    want = wanted(work, line)
+    how = at.facts.how(line.slot)
+    agrees = not isinstance(want, Problem) and same(stored(how, want), at.shown[line.slot])
+    if first == "ask" and not agrees:
+        text = (
+            f"{at.facts.label} shows {_quoted(at.shown[line.slot])}, and {_quoted(want)} is known"
+        )
+        at.hold(line.slot, FieldHold(reason="ask", detail=text))
+        return None
+    if first == at.end.side and line.speaks and not agrees:
+        if how.lossy:
+            text = f"{at.facts.label} may have shortened {_quoted(want)}"
+            at.hold(line.slot, FieldHold(reason="lossy_edit", detail=text))
+            return None
+        return _claim(at, line, value)
+    at.settle(line.slot, at.shown[line.slot])
+    return None
+
+
+def _originated_here(work: Work, at: At) -> bool:
+    source = work.source
+    return source is None or source.state == "unseen"
+
+
+def _heard(work: Work, at: At, line: Line) -> Value | Problem:
+    """Return the end's changed value in the mirror's terms; a lossy end's change is a patch."""
+    assert line.invert is not None
+    slot = line.slot
+    shown = at.shown[slot]
+    given, part = at.given.get(slot), at.base[slot]
+    if slot in at.given and not same(part, given):
+        patched = _patch(at.facts.how(slot), given, part, shown)
+        if patched is None:
+            text = (
+                f"{at.facts.label} shows only a part of this field: it now says {_quoted(shown)}, "
+                f"and the whole is {_quoted(given)}"
+            )
+            at.hold(slot, FieldHold(reason="lossy_edit", detail=text))
+            return Problem("lossy_edit", text)
+        shown = patched
+    value = line.invert(shown)
+    if isinstance(value, Problem):
+        _hold_unmapped(work, at, line, value)
+    return value
+
+
+def _patch(how: Stored, given: Value, part: Value, shown: Value) -> Value | None:
+    """Return `given` with the part that an end can hold replaced by what it shows now.
+
+    None where it does not fit: the end's stored form of the patched value must be exactly what
+    the end shows.
+    """
+    if isinstance(given, Timed | AllDay):
+        return shown
+    if not (isinstance(given, str) and isinstance(part, str) and isinstance(shown, str)):
+        return None
+    if not same(stored(how, given), part):
+        how = Stored(limit=len(part))
+    if given.startswith(part):
+        patched = shown + given[len(part) :]
+    elif part.strip() in given:
+        patched = given.replace(part.strip(), shown.strip(), 1)
+    else:
+        return None
+    return patched if same(stored(how, patched), shown) else None
+
+
+def _hold_unmapped(work: Work, at: At, line: Line, problem: Problem) -> None:
+    at.hold(line.slot, FieldHold(reason=problem.reason, detail=problem.detail))
+    if problem.again_at is not None:
+        work.look_at = problem.again_at
+
+
+def _drift(work: Work, at: At, line: Line) -> None:
+    rule = work.ctx.mirror.drift
+    if rule != "hold":
+        _settle_drift(work, at, line, rule)
+        return
+    shown, base = at.shown[line.slot], at.base[line.slot]
+    want = wanted(work, line)
+    how = at.facts.how(line.slot)
+    if not isinstance(want, Problem) and same(stored(how, want), shown):
+        at.settle(line.slot, want)
+        return
+    text = f"changed by hand in {work.ctx.scope_label(at.end.scope)}: {_arrow(base, shown)}"
+    at.hold(line.slot, FieldHold(reason="drift", detail=text))
+    work.note("drift", text, at.end.id)
+
+
+def _settle_drift(work: Work, at: At, line: Line, rule: str) -> None:
+    """Restore: the need stays, for what was given is the drifted value. Keep: it is as agreed."""
+    want = wanted(work, line)
+    shown = at.shown[line.slot]
+    keep = rule == "keep" and not isinstance(want, Problem)
+    text = f"{line.slot} changed by hand in {work.ctx.scope_label(at.end.scope)}"
+    work.note("drift_kept" if keep else "drift_restored", text, at.end.id, {line.slot: shown})
+    at.settle(line.slot, want if keep and not isinstance(want, Problem) else shown)
+
+
+def _decide(work: Work, field: str, claims: list[Claim], before: dict[str, Value]) -> None:
+    """Agree on one field, move `base` and `given` of the ends heard, keep the losers' words."""
+    rivals = list(claims)
+    if field in before and len(claims) == 1 and _unheard(work, claims[0]):
+        by = work.by.get(field, 0)
+        rivals.append(Claim(field, before[field], None, None, by, -1))
+    winner = rivals[0]
+    if any(not same(claim.value, winner.value) for claim in rivals[1:]):
+        if field == "occurrences":
+            winner = _merged_occurrences(work, rivals, before)
+        else:
+            chosen = _choose(work, field, rivals)
+            if chosen is None:
+                _ask(work, field, claims)
+                return
+            winner = chosen
+            _tell_losers(work, field, rivals, winner)
+    work.agreed[field] = winner.value
+    work.by[field] = winner.end
+    for claim in claims:
+        assert claim.at is not None
+        assert claim.line is not None
+        slot = claim.line.slot
+        want = wanted(work, claim.line)
+        won = same(claim.value, winner.value) and not isinstance(want, Problem)
+        claim.at.settle(
+            slot, want if won and not isinstance(want, Problem) else claim.at.shown[slot]
+        )
+
+
+def _unheard(work: Work, claim: Claim) -> bool:
+    """Tell whether the claiming end had not yet been given what was agreed before its change."""
+    at, line = claim.at, claim.line
+    assert at is not None
+    assert line is not None
+    if claim.exempt:
+        return False
+    want = wanted(work, line)
+    if want is None or isinstance(want, Problem) or line.slot not in at.given:
+        return False
+    if same(at.given[line.slot], want):
+        return False
+    return not same(stored(at.facts.how(line.slot), want), at.shown[line.slot])
+
+
+def _choose(work: Work, field: str, rivals: list[Claim]) -> Claim | None:
+    """Return the claim that wins by the field's rule; None where a person is asked."""
+    rule = work.ctx.mirror.conflict.get(field, "source")
+    if rule == "ask":
+        return None
+    if rule == "newest":
+        newest = max(claim.order for claim in rivals)
+        rivals = [claim for claim in rivals if claim.order == newest]
+        rule = "source"
+    sides = {at.end.id: at.end.side for at in work.ends}
+    for claim in rivals:
+        if sides.get(claim.end) == rule:
+            return claim
+    return rivals[0]
+
+
+def _ask(work: Work, field: str, claims: list[Claim]) -> None:
+    for claim in claims:
+        assert claim.at is not None
+        assert claim.line is not None
+        text = f"{field} was changed in more than one place; here it is {_quoted(claim.value)}"
+        claim.at.hold(claim.line.slot, FieldHold(reason="ask", detail=text))
+
+
+def _tell_losers(work: Work, field: str, rivals: list[Claim], winner: Claim) -> None:
+    for claim in rivals:
+        if not same(claim.value, winner.value):
+            text = f"{field}: {_quoted(claim.value)} gave way to {_quoted(winner.value)}"
+            work.note("lost", text, claim.end, {field: claim.value})
+
+
+def _merged_occurrences(work: Work, rivals: list[Claim], before: dict[str, Value]) -> Claim:
+    """Merge the exceptions of a series key by key; only keys in conflict have a winner."""
+    base = before.get("occurrences")
+    preferred = _choose(work, "occurrences", rivals) or rivals[0]
+    others = [claim.value for claim in rivals if claim is not preferred]
+    value = series.merge_keys(
+        base if isinstance(base, Occurrences) else Occurrences(),
+        [one for one in [*others, preferred.value] if isinstance(one, Occurrences)],
+    )
+    return preferred._replace(value=value)
+
+
+def _quoted(value: Value | Problem) -> str:
+    if isinstance(value, Problem):
+        return "nothing that fits"
+    text = as_text(value)
+    return f"“{text}”" if text else "nothing"
+
+
+def _arrow(old: Value, new: Value) -> str:
+    return f"{as_text(old) or 'nothing'} → {as_text(new) or 'nothing'}"

@@ -1,0 +1,215 @@
+"""Needs and steps: what each end lacks, said as planned writes (SYNC §6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from truckroll.kit.normal import stored
+from truckroll.model.records import Fields, Value, as_text, same
+from truckroll.recipes.mirror import Problem
+from truckroll.sync.merge import wanted
+from truckroll.sync.types import FieldHold, Hold, Op, Step
+
+if TYPE_CHECKING:
+    from truckroll.sync.context import Match
+    from truckroll.sync.work import At, Work
+
+_VERBS = {"when": "moved", "people": "reassigned", "status": "status changed"}
+
+
+def take_out(work: Work, at: At, rule: str, reason: str) -> None:
+    """Take a follower out by a rule: propagate · remove · cancel · unlink."""
+    if at.state == "unseen" and not at.end.open:
+        at.become("gone", "never_made")
+        return
+    if at.state != "live" or at.end.open:
+        return
+    held = at.holds.get("existence")
+    if held is not None and held.reason == "undone":
+        return
+    if rule == "unlink":
+        at.become("released", "unlink")
+        work.note("unlinked", reason, at.end.id)
+        return
+    if not at.end.owned:
+        at.become("released", "not_ours")
+        work.note("not_ours", f"{reason}; the event belongs to somebody else and stays", at.end.id)
+        return
+    op: Op = "cancel" if rule == "cancel" and "cancel" in at.facts.ops else "delete"
+    if op == "delete" and "remove" not in at.facts.ops:
+        _cannot(work, at, "nothing can be removed there")
+        return
+    fields: Fields = {"status": "cancelled"} if op == "cancel" else {}
+    work.steps.append(_step(work, at, op, fields, dict(at.shown) | dict(fields), reason))
+
+
+def make(work: Work, at: At, reason: str) -> None:
+    """Plan the creation of an unseen end, unless it is there already or may not be made."""
+    if at.end.open:
+        return
+    whole = _whole(work, at)
+    if whole is None:
+        return
+    found = work.ctx.match(work.link.key, at.end.scope, whole)
+    if found.sure is not None and not found.before:
+        attach(work, at, found)
+        return
+    if found.several or found.before:
+        _hold_match(work, at, found)
+        return
+    if "create" not in at.facts.ops:
+        _cannot(work, at, "nothing can be created there")
+        return
+    at.dirty = True
+    work.steps.append(_step(work, at, "create", whole, whole, reason))
+
+
+def attach(work: Work, at: At, found: Match) -> None:
+    """Let an unseen end stand for a record that is surely the same thing."""
+    record = found.sure
+    assert record is not None
+    at.end = msgspec.structs.replace(
+        at.end,
+        external_id=record.external_id,
+        version=record.version,
+        owned=record.owned,
+        series=record.series,
+        shown=record.fields,
+        seen_order=record.seen_order,
+        changed=record.changed,
+    )
+    at.shown = record.fields
+    at.become("live", "matched")
+    label = work.ctx.scope_label(at.end.scope)
+    work.note("matched", f"found in {label} already; nothing was created", at.end.id)
+
+
+def _hold_match(work: Work, at: At, found: Match) -> None:
+    label = work.ctx.scope_label(at.end.scope)
+    if found.before:
+        text = f"it was in {label} before and was let go there; it is not made again by itself"
+        reason = "ended_before"
+    else:
+        names = "; ".join(
+            as_text(one.fields.get("title")) or one.external_id for one in found.several
+        )
+        text = f"several records in {label} may be it: {names}"
+        reason = "ambiguous"
+    work.holds.append(Hold(reason=reason, detail=text, end=at.end.id))
+
+
+def need(work: Work, at: At) -> None:
+    """Plan one update with exactly the fields that an end needs."""
+    if not at.weighable or "existence" in at.holds:
+        return
+    fields: dict[str, Value] = {}
+    for line in at.lines:
+        if _needed(work, at, line.slot, want := wanted(work, line)):
+            assert not isinstance(want, Problem)
+            fields[line.slot] = want
+    if not fields:
+        return
+    label = work.ctx.scope_label(at.end.scope)
+    if not at.end.owned:
+        text = f"the event in {label} belongs to somebody else; only its owner can change it"
+        work.holds.append(Hold(reason="not_ours", detail=text, end=at.end.id))
+        return
+    if "update" not in at.facts.ops or work.ctx.mirror.writes != "always":
+        names = ", ".join(sorted(fields))
+        work.holds.append(
+            Hold(reason="differs", detail=f"{names} differs in {label}", end=at.end.id)
+        )
+        return
+    whole = (_whole(work, at) or {}) | fields
+    work.steps.append(_step(work, at, "update", fields, whole, _why(work, at, fields)))
+
+
+def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool:
+    """Tell whether a slot must be written; where it would store the same, it is settled."""
+    if isinstance(want, Problem):
+        at.hold(slot, FieldHold(reason=want.reason, detail=want.detail))
+        if want.again_at is not None:
+            work.look_at = want.again_at
+        return False
+    held = at.holds.get(slot)
+    if held is not None and (
+        held.reason.endswith("_unmapped")
+        or (held.reason in ("not_stored", "undone") and not same(want, held.of))
+    ):
+        at.release(slot)
+        held = None
+    if want is None or slot not in at.facts.writes or held is not None:
+        return False
+    if slot in at.given and same(at.given[slot], want):
+        return False
+    if slot in at.shown and same(stored(at.facts.how(slot), want), at.shown[slot]):
+        at.settle(slot, want)
+        return False
+    return slot in at.shown or not _empty(want)
+
+
+def _empty(value: Value) -> bool:
+    return value is None or value in ("", ())
+
+
+def _whole(work: Work, at: At) -> dict[str, Value] | None:
+    """Return all that an end should show, or None where a value that it cannot do without is held."""
+    whole: dict[str, Value] = {}
+    for line in at.lines:
+        want = wanted(work, line)
+        if isinstance(want, Problem):
+            at.hold(line.slot, FieldHold(reason=want.reason, detail=want.detail))
+            if line.slot == "when":
+                return None
+        elif line.slot in at.facts.writes and not _empty(want):
+            whole[line.slot] = want
+    return whole
+
+
+def _cannot(work: Work, at: At, what: str) -> None:
+    label = work.ctx.scope_label(at.end.scope)
+    work.holds.append(Hold(reason="cannot", detail=f"{label}: {what}", end=at.end.id))
+
+
+def _why(work: Work, at: At, fields: Fields) -> str:
+    """Say in one sentence why an end is updated: whose word it is."""
+    sides = {one.end.id: one for one in work.ends}
+    for line in at.lines:
+        if line.slot in fields and line.inputs:
+            speaker = sides.get(work.by.get(line.inputs[0], 0))
+            if speaker is None or speaker is at:
+                return f"brought back to what {work.ctx.scope_label(_home(work, at))} says"
+            verb = _VERBS.get(line.inputs[0], "changed")
+            return f"{verb} in {work.ctx.scope_label(speaker.end.scope)}"
+    return "brought into step"
+
+
+def _home(work: Work, at: At) -> int:
+    source = work.source
+    return source.end.scope if source is not None else at.end.scope
+
+
+def _step(work: Work, at: At, op: Op, fields: Fields, whole: Fields, reason: str) -> Step:
+    end, agreed, link = at.end, work.agreed, work.link
+    title = whole.get("title") or agreed.get("title") or at.shown.get("title")
+    return Step(
+        link=link.id,
+        end=end.id,
+        op=op,
+        account=end.account,
+        scope=end.scope,
+        external_id=end.external_id,
+        key=end.key,
+        kind=work.ctx.mirror.kind,
+        fields=fields,
+        whole=whole,
+        before=at.shown,
+        version=end.version,
+        create_key=f"{link.key}-{end.scope}-{end.generation}" if op == "create" else "",
+        reason=reason,
+        notifies=at.facts.notifies.get(op, ""),
+        title=as_text(title),
+        ref=as_text(agreed.get("number")) or link.key,
+    )

@@ -1,0 +1,338 @@
+"""Performing: each journalled intent is carried out once, and its outcome told truly (SYNC §10)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from truckroll.kit.contract import (
+    Change,
+    Draft,
+    Item,
+    Missing,
+    Removal,
+    Reply,
+    Resource,
+    Scope,
+    Seen,
+    Session,
+    Unreadable,
+)
+from truckroll.kit.errors import (
+    GiveUp,
+    Gone,
+    HoldRecord,
+    OutcomeUnknown,
+    Replan,
+    RetryLater,
+    SignIn,
+    StartOver,
+    VendorError,
+)
+from truckroll.kit.normal import LOSSLESS, Stored, explains, stored
+from truckroll.model.records import Fields, same
+from truckroll.sync.reply import settle
+from truckroll.sync.types import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from truckroll.sync.ports import OpenStep, Performing
+
+FLUSH_AT = 128
+FLUSH_SECONDS = 0.5
+RETRY = timedelta(minutes=5)
+
+
+class Hand(msgspec.Struct, frozen=True):
+    """What a step is performed with: a signed-in account and its resource."""
+
+    session: Session
+    resource: Resource
+    label: str
+
+
+class Performer:
+    """Performs opened steps: accounts side by side, the steps of one link in their order.
+
+    `hands` gives per account what to work with, `scopes` the scopes by row id. `progress` hears
+    of every outcome. An account that needs a person's sign-in, or is set up wrongly, is left
+    alone for the rest of the run; its steps wait in order.
+    """
+
+    def __init__(
+        self,
+        store: Performing,
+        run: int,
+        hands: dict[int, Hand],
+        scopes: dict[int, Scope],
+        *,
+        now: Callable[[], datetime],
+        progress: Callable[[Outcome, OpenStep], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._hands = hands
+        self._scopes = scopes
+        self._now = now
+        self._progress = progress
+        self._stopped: dict[int, VendorError] = {}
+        self._outcomes: list[Outcome] = []
+        self._flushing = asyncio.Lock()
+        self._gates = {
+            account: asyncio.Semaphore(hand.resource.concurrency) for account, hand in hands.items()
+        }
+
+    @property
+    def stopped(self) -> dict[int, VendorError]:
+        """The accounts that were left alone, and why."""
+        return self._stopped
+
+    async def perform(self, steps: Sequence[OpenStep]) -> None:
+        """Perform steps and store their outcomes; returns when all are stored."""
+        chains: dict[int, list[OpenStep]] = defaultdict(list)
+        for opened in steps:
+            chains[opened.step.link].append(opened)
+        async with asyncio.TaskGroup() as group:
+            for chain in chains.values():
+                group.create_task(self._chain(chain))
+        await self.flush()
+
+    async def _chain(self, chain: list[OpenStep]) -> None:
+        blocked = False
+        for opened in chain:
+            hand = self._hands[opened.step.account]
+            async with self._gates[opened.step.account]:
+                if blocked:
+                    outcome = self._later(opened, "an earlier step of the same record waits")
+                elif (stop := self._stopped.get(opened.step.account)) is not None:
+                    outcome = self._later(opened, stop.says)
+                else:
+                    outcome = await self._one(hand, opened)
+            blocked = blocked or outcome.kind != "done"
+            await self._tell(outcome, opened)
+
+    async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
+        scope = self._scopes[opened.step.scope]
+        try:
+            return await perform_step(hand, scope, opened, now=self._now)
+        except (SignIn, GiveUp, StartOver) as error:
+            self._stopped[opened.step.account] = error
+            return self._later(opened, error.says)
+
+    def _later(self, opened: OpenStep, says: str) -> Outcome:
+        return Outcome(step=opened.id, kind="later", says=says, retry_at=self._now())
+
+    async def _tell(self, outcome: Outcome, opened: OpenStep) -> None:
+        self._outcomes.append(outcome)
+        if self._progress is not None:
+            self._progress(outcome, opened)
+        if len(self._outcomes) >= FLUSH_AT:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Store the outcomes known so far in one transaction."""
+        async with self._flushing:
+            outcomes, self._outcomes = self._outcomes, []
+            if outcomes:
+                await self._store.finish(self._run, outcomes, at=self._now())
+
+
+async def perform_step(
+    hand: Hand, scope: Scope, opened: OpenStep, *, now: Callable[[], datetime]
+) -> Outcome:
+    """Carry out one intent and return how it ended.
+
+    Raises SignIn and GiveUp, which concern the whole account; the intent was then not done.
+    """
+    step = opened.step
+    try:
+        if step.op == "create":
+            return await _create(hand, scope, opened)
+        if step.op in ("delete", "unlink"):
+            return await _remove(hand, scope, opened)
+        return await _update(hand, scope, opened)
+    except Replan as error:
+        return await _observed(hand, scope, opened, "conflict", error.says)
+    except Gone as error:
+        return Outcome(step=opened.id, kind="gone", says=error.says, external_id=step.external_id)
+    except RetryLater as error:
+        return Outcome(
+            step=opened.id,
+            kind="later",
+            says=error.says,
+            retry_at=now() + (error.after or RETRY),
+        )
+    except HoldRecord as error:
+        return Outcome(step=opened.id, kind="refused", says=error.says)
+    except OutcomeUnknown as error:
+        return await look_up(hand, scope, opened, error.says)
+
+
+async def _create(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
+    step, resource = opened.step, hand.resource
+    assert resource.create is not None
+    chosen = resource.choose_id(scope, step.create_key) if resource.choose_id else ""
+    mark = step.create_key.split("-", 1)[0]
+    draft = Draft(id=chosen, key=step.create_key, mark=mark, fields=step.whole)
+    reply = await resource.create(hand.session, scope, draft)
+    return await _done(hand, scope, opened, reply)
+
+
+async def _update(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
+    step, resource = opened.step, hand.resource
+    write = resource.cancel if step.op == "cancel" else resource.update
+    assert write is not None
+    if not resource.conditional:
+        await _unchanged_since(hand, scope, step.external_id, step.before, step.fields)
+    change = Change(
+        id=step.external_id,
+        version=step.version,
+        fields=step.fields,
+        whole=step.whole,
+        raw=opened.raw,
+    )
+    reply = await write(hand.session, scope, change)
+    return await _done(hand, scope, opened, reply)
+
+
+async def _unchanged_since(
+    hand: Hand, scope: Scope, id_: str, before: Fields, fields: Fields
+) -> None:
+    """Where the system has no condition: read again and compare the fields concerned."""
+    if hand.resource.read is None:
+        return
+    item = await hand.resource.read(hand.session, scope, id_)
+    if isinstance(item, Missing):
+        raise Gone(f"the record is not in {hand.label} any more")
+    if isinstance(item, Seen):
+        for slot in fields:
+            if not same(item.fields.get(slot), before.get(slot)):
+                raise Replan(f"the record changed in {hand.label} meanwhile")
+
+
+async def _remove(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
+    step, resource = opened.step, hand.resource
+    assert resource.remove is not None
+    removal = Removal(id=step.external_id, version=step.version, raw=opened.raw)
+    try:
+        await resource.remove(hand.session, scope, removal)
+    except Gone:
+        pass  # somebody was faster: what was to be gone is gone
+    return Outcome(step=opened.id, kind="done", external_id=step.external_id)
+
+
+async def _done(hand: Hand, scope: Scope, opened: OpenStep, reply: Reply) -> Outcome:
+    """Take the reply, or a read-back where it does not show the record, as the stored form."""
+    seen: Item | None = reply.seen
+    if seen is None and hand.resource.read is not None:
+        seen = await hand.resource.read(hand.session, scope, reply.id)
+    if isinstance(seen, Missing):
+        return Outcome(step=opened.id, kind="unknown", says="it was written and is not there yet")
+    if not isinstance(seen, Seen):
+        says = seen.reason if isinstance(seen, Unreadable) else "the answer shows nothing"
+        return Outcome(step=opened.id, kind="unknown", says=says, external_id=reply.id)
+    return _as_done(hand, opened, seen)
+
+
+def _as_done(hand: Hand, opened: OpenStep, seen: Seen) -> Outcome:
+    step = opened.step
+    sent = step.whole if step.op == "create" else step.fields
+    alone = step.op == "create" or hand.resource.conditional
+    moved = settle(sent, seen.fields, _how(hand.resource), alone=alone, label=hand.label)
+    return Outcome(
+        step=opened.id,
+        kind="done",
+        external_id=seen.id,
+        version=seen.version,
+        shown=seen.fields,
+        raw=seen.raw,
+        series=seen.series,
+        base=moved.base,
+        given=moved.given,
+        holds=moved.holds,
+    )
+
+
+def _how(resource: Resource) -> Callable[[str], Stored]:
+    return lambda slot: resource.fields.get(slot, LOSSLESS)
+
+
+async def _observed(hand: Hand, scope: Scope, opened: OpenStep, kind: str, says: str) -> Outcome:
+    """Return an outcome that carries what the system shows now, for the next plan."""
+    step = opened.step
+    if hand.resource.read is None or not step.external_id:
+        return Outcome(step=opened.id, kind=kind, says=says)  # type: ignore[arg-type] # one of OutcomeKind
+    try:
+        item = await hand.resource.read(hand.session, scope, step.external_id)
+    except VendorError:
+        return Outcome(step=opened.id, kind=kind, says=says)  # type: ignore[arg-type] # one of OutcomeKind
+    if isinstance(item, Missing):
+        return Outcome(step=opened.id, kind="gone", says=says, external_id=step.external_id)
+    if isinstance(item, Unreadable):
+        return Outcome(step=opened.id, kind="refused", says=item.reason)
+    return Outcome(
+        step=opened.id,
+        kind=kind,  # type: ignore[arg-type] # one of OutcomeKind
+        says=says,
+        external_id=item.id,
+        version=item.version,
+        shown=item.fields,
+        raw=item.raw,
+        series=item.series,
+    )
+
+
+async def look_up(hand: Hand, scope: Scope, opened: OpenStep, says: str) -> Outcome:
+    """Find out what became of an intent whose answer was lost, before anything is tried again.
+
+    A look-up that finds nothing is believed only where the system's lists do not lag.
+    """
+    unknown = Outcome(step=opened.id, kind="unknown", says=says)
+    try:
+        item = await _find(hand, scope, opened)
+    except VendorError:
+        return unknown
+    step = opened.step
+    if step.op in ("delete", "unlink"):
+        if isinstance(item, Missing):
+            return Outcome(step=opened.id, kind="done", external_id=step.external_id)
+        return await _observed(hand, scope, opened, "conflict", says)
+    if isinstance(item, Seen):
+        if step.op == "create" or _landed(hand, step.fields, item):
+            return _as_done(hand, opened, item)
+        return await _observed(hand, scope, opened, "conflict", says)
+    if isinstance(item, Missing) and step.op != "create":
+        return Outcome(step=opened.id, kind="gone", says=says, external_id=step.external_id)
+    if item is None or isinstance(item, Unreadable) or hand.resource.lag > timedelta(0):
+        return unknown
+    if hand.resource.repeat_safe == "once":
+        return unknown
+    return Outcome(step=opened.id, kind="conflict", says=says)
+
+
+async def _find(hand: Hand, scope: Scope, opened: OpenStep) -> Item | None:
+    step, resource = opened.step, hand.resource
+    id_ = step.external_id
+    if step.op == "create" and resource.choose_id is not None:
+        id_ = resource.choose_id(scope, step.create_key)
+    if id_ and resource.read is not None:
+        return await resource.read(hand.session, scope, id_)
+    if resource.find is not None:
+        found = await resource.find(hand.session, scope, step.create_key.split("-", 1)[0])
+        return found if found is not None else Missing(step.external_id)
+    return None
+
+
+def _landed(hand: Hand, sent: Fields, item: Seen) -> bool:
+    how = _how(hand.resource)
+    return all(
+        same(stored(how(slot), value), item.fields.get(slot))
+        or explains(value, item.fields.get(slot)) is not None
+        for slot, value in sent.items()
+    )

@@ -1,0 +1,195 @@
+"""Reading: a scope becomes observations; absence is proven or not claimed (SYNC §1, §12)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from truckroll.kit.contract import Item, Missing, Page, Resource, Session
+from truckroll.kit.errors import StartOver, VendorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from truckroll.sync.ports import Reading, StoredScope
+    from truckroll.sync.types import RecordRow
+
+MAX_PAGES = 20_000
+CONFIRM_AT_ONCE = 8
+
+
+class ScopeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What reading a scope brought. `error` is a sentence for people, "" where it went well.
+
+    `code` is the error's kind. `complete` says that everything inside the extent was seen;
+    `before` is how many records lived there at the beginning, `live` how many were seen by a
+    complete listing.
+    """
+
+    scope: int
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+    unreadable: int = 0
+    complete: bool = False
+    before: int = 0
+    live: int = 0
+    restarted: bool = False
+    error: str = ""
+    code: str = ""
+
+
+class HeldVersions:
+    """What the store holds of a scope, as a connector may ask it."""
+
+    def __init__(self, store: Reading, scope: int) -> None:
+        self._store = store
+        self._scope = scope
+
+    async def versions(self, ids: list[str]) -> dict[str, str | None]:
+        """Return the version held of each live record among `ids`."""
+        return dict(await self._store.versions(self._scope, ids))
+
+
+async def read_scope(
+    store: Reading,
+    resource: Resource,
+    session: Session,
+    scope: StoredScope,
+    *,
+    now: Callable[[], datetime],
+) -> ScopeReport:
+    """Read a scope from its cursor, or whole where it has none or the system forgot it.
+
+    An expired cursor starts a full read beside the old state: the cursor moves, and absence
+    speaks, only when it is complete. An error leaves cursor and records as they are.
+    """
+    held = _with_known(session, HeldVersions(store, scope.id))
+    try:
+        try:
+            return await _list(store, resource, held, scope, scope.cursor, now=now)
+        except StartOver:
+            report = await _list(store, resource, held, scope, None, now=now)
+            return msgspec.structs.replace(report, restarted=True)
+    except VendorError as error:
+        return ScopeReport(scope=scope.id, before=scope.live, error=error.says, code=error.code)
+
+
+def _with_known(session: Session, known: HeldVersions) -> Session:
+    """Return the session with access to what the store holds."""
+    return Session(
+        account=session.account,
+        system=session.system,
+        settings=session.settings,
+        http=session.http,
+        zone=session.zone,
+        known=known,
+    )
+
+
+async def _list(
+    store: Reading,
+    resource: Resource,
+    session: Session,
+    scope: StoredScope,
+    cursor: str | None,
+    *,
+    now: Callable[[], datetime],
+) -> ScopeReport:
+    shadow = cursor is None
+    listing = await store.begin_listing(scope.id)
+    tally = [0, 0, 0, 0, 0]
+    pages = 0
+    async for page in resource.listing(session, scope.scope, cursor):
+        pages += 1
+        if pages > MAX_PAGES:
+            raise VendorError(f"{scope.scope.title} never comes to an end: {pages} pages were read")
+        page = await _confirmed(resource, session, scope, page)  # noqa: PLW2901 -- the page, made sure
+        result = await store.store_page(
+            scope.id, listing, resource.kind, page, at=now(), keep_cursor=shadow and not page.last
+        )
+        found = (result.new, result.changed, result.gone, result.unreadable, result.same)
+        tally = [have + more for have, more in zip(tally, found, strict=True)]
+        if page.last:
+            return await _finish(store, resource, session, scope, page, listing, tally, now)
+    raise VendorError(
+        f"{scope.scope.title} stopped in the middle of its list; nothing is concluded"
+    )
+
+
+async def _confirmed(resource: Resource, session: Session, scope: StoredScope, page: Page) -> Page:
+    """Read tombstones directly where the sheet says that they may lie."""
+    if resource.tombstones_final or resource.read is None:
+        return page
+    items: list[Item] = []
+    for item in page.items:
+        if isinstance(item, Missing):
+            items.append(await resource.read(session, scope.scope, item.id))
+        else:
+            items.append(item)
+    return msgspec.structs.replace(page, items=tuple(items))
+
+
+async def _finish(
+    store: Reading,
+    resource: Resource,
+    session: Session,
+    scope: StoredScope,
+    page: Page,
+    listing: int,
+    tally: Sequence[int],
+    now: Callable[[], datetime],
+) -> ScopeReport:
+    new, changed, gone, unreadable, same = tally
+    if page.complete:
+        suspects = await store.finish_listing(scope.id, listing, at=now())
+        proven = await _prove(store, resource, session, scope, suspects, listing, now)
+        if proven:
+            await store.mark_gone([record.id for record in proven], at=now())
+        gone += len(proven)
+    return ScopeReport(
+        scope=scope.id,
+        new=new,
+        changed=changed,
+        gone=gone,
+        unreadable=unreadable,
+        complete=page.complete,
+        before=scope.live,
+        live=new + changed + same if page.complete else scope.live,
+    )
+
+
+async def _prove(
+    store: Reading,
+    resource: Resource,
+    session: Session,
+    scope: StoredScope,
+    suspects: list[RecordRow],
+    listing: int,
+    now: Callable[[], datetime],
+) -> list[RecordRow]:
+    """Return the suspects whose absence is proven: by a snapshot, or by a direct read of each.
+
+    A record seen later than the listing may lag behind is not suspected at all.
+    """
+    fresh = now() - resource.lag
+    suspects = [one for one in suspects if one.seen_at is None or one.seen_at <= fresh]
+    if resource.snapshot or resource.read is None:
+        return suspects if resource.snapshot else []
+    gate = asyncio.Semaphore(CONFIRM_AT_ONCE)
+    read = resource.read
+
+    async def look(record: RecordRow) -> tuple[RecordRow, Item]:
+        async with gate:
+            return record, await read(session, scope.scope, record.external_id)
+
+    answers = await asyncio.gather(*(look(one) for one in suspects))
+    there = tuple(item for _, item in answers if not isinstance(item, Missing))
+    if there:
+        await store.store_page(
+            scope.id, listing, resource.kind, Page(items=there), at=now(), keep_cursor=True
+        )
+    return [record for record, item in answers if isinstance(item, Missing)]

@@ -1,0 +1,53 @@
+"""Replies: what came back on our own write is nobody's change (SYNC §7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from truckroll.kit.normal import explains, stored
+from truckroll.model.records import Fields, Value, as_text, same
+from truckroll.sync.types import FieldHold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from truckroll.kit.normal import Stored
+
+
+class Settled(NamedTuple):
+    """How an end stands after a write was answered: what moves, and what is held."""
+
+    base: dict[str, Value]
+    given: dict[str, Value]
+    holds: dict[str, FieldHold]
+
+
+def settle(
+    sent: Fields, back: Fields, how: Callable[[str], Stored], *, alone: bool, label: str
+) -> Settled:
+    """Weigh a reply against what was sent.
+
+    A field that a named normalisation explains is ours as it came back. One that nothing
+    explains is held `not_stored`: nobody edited it. `alone` says that nobody else can have
+    written meanwhile (the write was conditional, or made the record): then the other fields'
+    present form is their base too.
+    """
+    base: dict[str, Value] = {}
+    given: dict[str, Value] = {}
+    holds: dict[str, FieldHold] = {}
+    for slot, value in sent.items():
+        shown = back.get(slot)
+        if slot not in back and (value is None or value in ("", ())):
+            given[slot] = value
+            continue
+        if slot in back:
+            base[slot] = shown
+        if slot in back and (same(stored(how(slot), value), shown) or explains(value, shown)):
+            given[slot] = value
+            continue
+        given[slot] = shown
+        text = f"{label} did not keep “{as_text(value)}”; it shows “{as_text(shown)}”"
+        holds[slot] = FieldHold(reason="not_stored", detail=text, of=value)
+    if alone:
+        base.update({slot: value for slot, value in back.items() if slot not in sent})
+    return Settled(base, given, holds)
