@@ -185,7 +185,8 @@ class Resource:
     create key where the client chooses. `find` looks a record up by mark. `conditional` says
     that update and remove carry the merged version and fail when it is stale. `lag` is how long
     a listing may stay behind a write. `snapshot` says that a complete listing shows one instant,
-    so that absence from it needs no second read. `notifies` names whom a write may notify, by operation.
+    so that absence from it needs no second read. `notifies` names whom a write may notify, by
+    operation.
     """
 
     kind: str

@@ -4,6 +4,8 @@ Every error carries a sentence for people: what happened, in which system, and w
 status code stands in brackets at its end, never in its place.
 """
 
+# ruff: noqa: N818 -- an error is named by what to do next, which is no Error
+
 from datetime import timedelta
 
 

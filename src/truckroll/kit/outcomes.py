@@ -1,0 +1,43 @@
+"""What to say, and to raise, when a request ends without a usable answer."""
+
+from datetime import timedelta
+
+from truckroll.kit.errors import OutcomeUnknown, RetryLater, SignIn, VendorError
+
+
+def lost(system: str, what: str, *, unknown: bool) -> VendorError:
+    """Return the error for an answer that never came whole; `what` is what the system did.
+
+    `unknown`: a change was sent and may have been done.
+    """
+    if unknown:
+        return OutcomeUnknown(
+            f"{system} {what} after a change was sent to it: whether it was done is not known. "
+            "It is looked up before anything is tried again."
+        )
+    return RetryLater(f"{system} {what}; it is tried again by itself.")
+
+
+def failed(system: str, status: int, *, unknown: bool) -> VendorError:
+    """Return the error for a failure of the system's own (5xx); `unknown` as for `lost`."""
+    if unknown:
+        return OutcomeUnknown(
+            f"{system} had a failure of its own while it worked on a change: whether it was done "
+            f"is not known. It is looked up before anything is tried again [{status}]."
+        )
+    return RetryLater(f"{system} has a failure of its own; it is tried again by itself [{status}].")
+
+
+def paused(system: str, seconds: float, status: int | None = None) -> RetryLater:
+    """Return the error for a pause that a system asked for and that is not waited for here."""
+    code = f" [{status}]" if status else ""
+    return RetryLater(
+        f"{system} asked for a pause of {round(seconds)} s; it is asked again after that{code}.",
+        after=timedelta(seconds=seconds),
+    )
+
+
+def not_signed_in(system: str, account: str) -> SignIn:
+    """Return the error for credentials that a system does not accept (401)."""
+    whose = f" of account {account}" if account else ""
+    return SignIn(f"{system} does not accept the sign-in{whose} any more. Sign in again [401].")
