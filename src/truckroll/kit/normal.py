@@ -23,10 +23,11 @@ class Stored(msgspec.Struct, frozen=True):
     `limit` cuts a text after so many characters. `trim` takes blanks off both ends. `as_text`
     keeps of an address or contact only its one-line text. `plain` drops HTML to text. `lower`
     makes small letters. `no_emoji` drops emoji. `minutes` rounds times down to whole minutes.
-    `omits_empty` keeps no empty value: it is read back as unknown (None).
+    `omits_empty` keeps no empty value: it is read back as unknown (None). `words` are pairs: the
+    first word is kept as the second (a system with fewer statuses).
 
-    They are applied in the order as_text, plain, no_emoji, lower, trim, limit, trim, minutes,
-    omits_empty; to each part of an address or contact and to each item of a list.
+    They are applied in the order words, as_text, plain, no_emoji, lower, trim, limit, trim,
+    minutes, omits_empty; to each part of an address or contact and to each item of a list.
     """
 
     limit: int | None = None
@@ -37,6 +38,7 @@ class Stored(msgspec.Struct, frozen=True):
     no_emoji: bool = False
     minutes: bool = False
     omits_empty: bool = False
+    words: tuple[tuple[str, str], ...] = ()
 
     @property
     def lossy(self) -> bool:
@@ -53,6 +55,8 @@ def stored(how: Stored, value: Value) -> Value:
 
     Storing what is stored already changes nothing.
     """
+    if isinstance(value, str):
+        value = dict(how.words).get(value, value)
     if how.as_text and isinstance(value, Address):
         value = Address(text=value.one_line())
     elif how.as_text and isinstance(value, Contact):
