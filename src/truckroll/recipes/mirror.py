@@ -34,9 +34,12 @@ class Line:
     """How one field (`slot`) of a side's records hangs on the mirror's fields (`inputs`).
 
     `render` turns the mirror's agreed values into the slot's value, in the side's own terms.
-    `invert` turns the slot's value back into that of the single input; None where the line
-    only goes one way. `speaks` says whether a change of this slot is somebody's word on the
-    input; a change that may not speak is drift.
+    `invert` turns the slot's value back into that of the first input (others only colour the
+    rendering); None where the line only goes one way. `speaks` says whether a change of this
+    slot is somebody's word on the input; a change that may not speak is drift. `patch`, where
+    there is one, reads a change back in place of `invert`: from what the slot shows now, what it
+    showed when it was last weighed, and the agreed value of the first input, it makes the new
+    value of that input, so that what the slot never showed is kept. A line has an input.
     """
 
     slot: str
@@ -44,6 +47,7 @@ class Line:
     render: Callable[[Fields], Value | Problem]
     invert: Callable[[Value], Value | Problem] | None = None
     speaks: bool = False
+    patch: Callable[[Value, Value, Value], Value | Problem] | None = None
 
 
 @dataclass(frozen=True, slots=True)

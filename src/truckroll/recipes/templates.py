@@ -1,0 +1,139 @@
+"""Texts with fields in braces: `{number} {title or job_type} · {customer}`.
+
+A template is data, not a language: a brace names a field, or several with `or` between them, of
+which the first that is not empty counts. What surrounds an empty field goes with it.
+"""
+
+import re
+from dataclasses import dataclass
+
+import msgspec
+
+from truckroll.model.records import Fields, Kind, Value, as_text
+
+# What separates the parts of a line; a part without content vanishes with its separator.
+_SEPARATOR = re.compile(r"( · | \| | – | — | / |, )(?![^{}]*\})")
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch between separators: literal texts, and tuples of field names."""
+
+    separator: str
+    pieces: tuple[str | Names, ...]
+
+    @property
+    def names(self) -> tuple[Names, ...]:
+        """The placeholders of the part."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, tuple))
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template: its lines, each a tuple of parts."""
+
+    lines: tuple[tuple[Part, ...], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names in braces, in order, each once."""
+        every = (name for line in self.lines for part in line for one in part.names for name in one)
+        return tuple(dict.fromkeys(every))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The fields of the record that the template reads."""
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in self.names))
+
+    def fill(self, fields: Fields) -> str:
+        """Return the text for a record: lines and parts whose fields are all empty are left out."""
+        many = len(self.lines) > 1
+        texts = (_line_text(line, fields, many=many) for line in self.lines)
+        kept = "\n".join(text for text in texts if text is not None)
+        return re.sub(r"\n{3,}", "\n\n", kept).strip()
+
+
+class TemplateError(ValueError):
+    """A brace that cannot be read; the message is a sentence."""
+
+
+def known_names(kind: Kind) -> tuple[str, ...]:
+    """Return all that may stand in braces for a kind: its fields and the parts of some."""
+    names = []
+    for field in kind.fields:
+        names.append(field)
+        for one in kind.types.get(field, ()):
+            if field in {"location", "contact"} and issubclass(one, msgspec.Struct):
+                names += [f"{field}.{part}" for part in one.__struct_fields__]
+    return tuple(names)
+
+
+def parse(text: str) -> Template:
+    """Return a template; raises TemplateError for braces that do not pair up."""
+    lines = []
+    for line in text.strip("\n").split("\n"):
+        cut = _SEPARATOR.split(line)
+        parts = [Part("", _pieces(cut[0]))]
+        parts += [Part(cut[at], _pieces(cut[at + 1])) for at in range(1, len(cut), 2)]
+        lines.append(tuple(parts))
+    return Template(tuple(lines))
+
+
+def _pieces(text: str) -> tuple[str | Names, ...]:
+    pieces: list[str | Names] = []
+    at = 0
+    for token in _TOKEN.finditer(text):
+        pieces.append(text[at : token.start()])
+        at = token.end()
+        if token[0] in {"{{", "}}"}:
+            pieces.append(token[0][0])
+        elif token[0] in {"{", "}"}:
+            raise TemplateError(f'a brace stands alone in "{text.strip()}"; write {{{{ for a brace')
+        else:
+            pieces.append(tuple(name.strip() for name in re.split(r"\s+or\s+", token[1])))
+    pieces.append(text[at:])
+    return tuple(piece for piece in pieces if piece)
+
+
+def _line_text(line: tuple[Part, ...], fields: Fields, *, many: bool) -> str | None:
+    """Return the text of a line, or None where it has fields and all are empty."""
+    texts = [(part, *_part_text(part, fields, many=many)) for part in line]
+    if any(part.names for part in line) and not any(full for part, _, full in texts if part.names):
+        return None
+    out = ""
+    for part, text, full in texts:
+        if text and (full or not part.names):
+            out += (part.separator if out else "") + text
+    return out
+
+
+def _part_text(part: Part, fields: Fields, *, many: bool) -> tuple[str, bool]:
+    """Return a part's text, and whether any of its fields has content."""
+    values = [_first(piece, fields, many=many) for piece in part.names]
+    left = iter(values)
+    text = "".join(next(left) if isinstance(piece, tuple) else piece for piece in part.pieces)
+    if not all(values):
+        text = re.sub(r"\(\s*\)|\[\s*\]", "", text)
+        text = re.sub(r"(?<=\S) {2,}", " ", text)
+    return text.strip(" ") if part.names else text, any(values)
+
+
+def _first(names: Names, fields: Fields, *, many: bool) -> str:
+    for name in names:
+        text = as_text(lookup(name, fields)).strip()
+        if text:
+            return text if many else " ".join(text.split())
+    return ""
+
+
+def lookup(name: str, fields: Fields) -> Value:
+    """Return the value behind a name: of a field, or of a part of an address or contact."""
+    field, _, part = name.partition(".")
+    value = fields.get(field)
+    if not part:
+        return value
+    found: Value = getattr(value, part, None)
+    return found
