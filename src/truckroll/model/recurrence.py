@@ -1,0 +1,349 @@
+"""The visits of a series: expanded in bounds, re-anchored when it moves, split where it is cut.
+
+Arithmetic is on the wall clock of the series' own zone; a start that the clocks skip is moved
+for that day only (RFC 5545 section 3.3.5). No rule, however silly, takes long: work is counted,
+and what was cut is flagged.
+"""
+
+import heapq
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from truckroll.model.records import Fields, Occurrence, Occurrences
+from truckroll.model.rrule import (
+    Budget,
+    Rrule,
+    RuleError,
+    canonical_rrule,
+    parse_rrule,
+    until_text,
+    walk,
+)
+from truckroll.model.time import AllDay, Rule, Timed, When, instant, same_when, wall
+
+__all__ = [
+    "Expansion",
+    "Happening",
+    "RuleError",
+    "canonical_rrule",
+    "is_split",
+    "key_of",
+    "occurrences",
+    "ordinal_keys",
+    "reanchor",
+    "split_rule",
+    "visit_at",
+]
+
+LIMIT = 5_000
+_FAR = 4 * LIMIT
+_LAST_YEAR = 9990  # later instants do not exist in every zone
+_DAY = timedelta(days=1)
+_MARGIN = timedelta(days=2)  # more than any two zones, or a gap, are apart
+_CUT = "The rule was followed for as long as is reasonable; later visits are not shown."
+_FULL = "There are more visits than are shown at once; the rest is not shown."
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """One visit: the key of its original start, when it takes place, and what differs.
+
+    `when` has no rule. `fields` are those of the exception, `when` among them if it was moved.
+    """
+
+    original: str
+    when: When
+    cancelled: bool = False
+    fields: Fields = {}
+
+
+class Expansion(msgspec.Struct, frozen=True):
+    """The visits in a window, by start; `truncated` says that some may be missing, and why."""
+
+    items: tuple[Happening, ...]
+    truncated: bool = False
+    reason: str = ""
+
+
+def key_of(start: datetime | date) -> str:
+    """Return the key of an original start: ISO text of naive wall time, or of a date."""
+    return start.isoformat()
+
+
+def visit_at(when: When, key: str) -> When:
+    """Return the visit that a series has at an original start, before any exception.
+
+    Raises ValueError where the key is not in the series' own terms.
+    """
+    if isinstance(when, AllDay):
+        day = date.fromisoformat(key[:10])
+        return AllDay(start=day, end=day + (when.end - when.start))
+    start = datetime.fromisoformat(key)
+    if start.tzinfo is not None:
+        raise ValueError(f"{key} is not wall time")
+    fold = when.fold if start == when.start else 0
+    return Timed(start=start, zone=when.zone, seconds=when.seconds, days=when.days, fold=fold)
+
+
+def occurrences(
+    when: When,
+    exceptions: Occurrences | None,
+    start: datetime | date,
+    end: datetime | date,
+    *,
+    limit: int = LIMIT,
+) -> Expansion:
+    """Return the visits that touch the window from `start` to `end` (exclusive).
+
+    Aware instants or dates; a date is its midnight in the series' zone, and for whole days the
+    date of an instant counts. Cancelled visits are shown as such at their original time. An
+    exception counts even where the rule has no such start. At most `limit` visits.
+    """
+    apart = {} if exceptions is None or when.rule is None else exceptions.by_start
+    low, high = _bounds(when, start, end)
+    items = [one for one in _excepted(when, apart) if _touches(one.when, low, high)]
+    budget, full = Budget(), len(items) > limit
+    after = _walls(when, low) - _length(when) - _MARGIN if low > _floor(when) else None
+    stop = _walls(when, high, late=True) + _MARGIN
+    for begin in _starts(when, budget, after):
+        if begin > stop or full:
+            break
+        key = _key(when, begin)
+        if key in apart:
+            continue
+        visit = visit_at(when, key)
+        if _touches(visit, low, high):
+            items.append(Happening(original=key, when=visit))
+            full = len(items) > limit
+    items.sort(key=lambda one: (_order(one.when), one.original))
+    reason = _CUT if budget.spent else _FULL if full else ""
+    return Expansion(items=tuple(items[:limit]), truncated=bool(reason), reason=reason)
+
+
+def ordinal_keys(when: When, limit: int = LIMIT) -> tuple[str, ...]:
+    """Return the first `limit` original starts of a series as keys, in order."""
+    return tuple(_key(when, begin) for begin in islice(_starts(when, Budget()), limit))
+
+
+def reanchor(
+    old: When, new: When, exceptions: Occurrences
+) -> tuple[Occurrences, dict[str, Occurrence]]:
+    """Return the exceptions of a series that changed, under their new keys, and the orphans.
+
+    The n-th visit of the old series is the n-th of the new. Where the series still starts at
+    the same time and only its rule changed, a key that the new rule has stays as it is. An
+    orphan, kept under its old key, has no heir.
+    """
+    after = ordinal_keys(new, _FAR)
+    if _same_start(old, new):
+        heirs = {key: key for key in after}
+    else:
+        heirs = dict(zip(ordinal_keys(old, _FAR), after, strict=False))
+    kept: dict[str, Occurrence] = {}
+    orphans: dict[str, Occurrence] = {}
+    for key, one in exceptions.by_start.items():
+        if key in heirs:
+            kept[heirs[key]] = one
+        else:
+            orphans[key] = one
+    return Occurrences(by_start=kept), orphans
+
+
+def split_rule(when: When, key: str) -> tuple[When, When]:
+    """Return a series cut at an original start: what was before it, and the rest from it on.
+
+    This is "this and all following" as calendars do it. Raises ValueError where `key` is the
+    first start or not a start at all.
+    """
+    keys = ordinal_keys(when, _FAR)
+    place = keys.index(key) if key in keys else 0
+    if when.rule is None or not place:
+        raise ValueError(f"{key} is no later start of this series")
+    head, tail = [], []
+    visit = visit_at(when, key)
+    for text in when.rule.rrule:
+        rule = parse_rrule(text)
+        head.append(_with_until(text, _just_before(visit)))
+        count = None if rule.count is None else rule.count - place
+        if count is None or count > 0:
+            tail.append(_with_count(text, count))
+    early = tuple(one for one in when.rule.rdate if one < key)
+    late = tuple(one for one in when.rule.rdate if one > key)
+    return (
+        msgspec.structs.replace(when, rule=Rule(rrule=tuple(head), rdate=early)),
+        msgspec.structs.replace(visit, rule=Rule(rrule=tuple(tail), rdate=late)),
+    )
+
+
+def is_split(before: When, after: When, new: When) -> bool:
+    """Tell whether a series was cut and `new` is its remainder ("this and all following").
+
+    `before` is the old series, `after` what it became: its own first visits and no others. The
+    remainder has the same rule, less what went before; its time of day and length may differ,
+    since that is why people split.
+    """
+    if before.rule is None or new.rule is None or type(before) is not type(new):
+        return False
+    if not _same_start(before, after) or _length(before) != _length(after):
+        return False
+    old, kept = ordinal_keys(before, _FAR), ordinal_keys(after, _FAR)
+    if not 0 < len(kept) < len(old) or old[: len(kept)] != kept:
+        return False
+    try:
+        tail = split_rule(before, old[len(kept)])[1]
+    except ValueError:
+        return False
+    first, heir = ordinal_keys(tail, 1)[0], ordinal_keys(new, 1)[0]
+    return first[:10] == heir[:10] and _remainder(tail) == _remainder(new)
+
+
+def _remainder(when: When) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    rule = when.rule or Rule()
+    texts = []
+    for text in rule.rrule:
+        until = parse_rrule(text).until
+        texts.append(_with_until(text, f"{until:%Y%m%d}" if until else ""))
+    return tuple(texts), tuple(day[:10] for day in rule.rdate)
+
+
+def _same_start(a: When, b: When) -> bool:
+    return same_when(
+        msgspec.structs.replace(a, rule=Rule()),
+        msgspec.structs.replace(b, rule=Rule(), **_lengths(a, b)),
+    )
+
+
+def _lengths(a: When, b: When) -> dict[str, Any]:
+    if isinstance(a, Timed) and isinstance(b, Timed):
+        return {"seconds": a.seconds, "days": a.days}
+    if isinstance(a, AllDay) and isinstance(b, AllDay):
+        return {"end": b.start + (a.end - a.start)}
+    return {}
+
+
+def _just_before(visit: When) -> str:
+    if isinstance(visit, AllDay):
+        return until_text(visit.start - _DAY, "", whole_days=True)
+    return until_text(visit.begins - timedelta(seconds=1), "", whole_days=False)
+
+
+def _with_until(text: str, until: str) -> str:
+    parts = [part for part in text.split(";") if not part.startswith(("UNTIL=", "COUNT="))]
+    if not until:
+        return text
+    place = next((n for n, part in enumerate(parts) if part.startswith("BY")), len(parts))
+    place = min(place, next((n for n, p in enumerate(parts) if p.startswith("WKST")), place))
+    return ";".join([*parts[:place], f"UNTIL={until}", *parts[place:]])
+
+
+def _with_count(text: str, count: int | None) -> str:
+    parts = text.split(";")
+    return ";".join(f"COUNT={count}" if part.startswith("COUNT=") else part for part in parts)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> Rrule:
+    return parse_rrule(text)
+
+
+def _starts(when: When, budget: Budget, after: datetime | None = None) -> Iterator[datetime]:
+    """Yield the original starts as naive wall times, in order, each once."""
+    first = when.start if isinstance(when, Timed) else _midnight(when.start)
+    rule = when.rule or Rule()
+    sources: list[Iterator[datetime]] = [
+        _ruled(when, text, first, budget, after) for text in rule.rrule
+    ]
+    if after is None or after <= first:
+        sources.append(iter([first]))
+    sources.append(iter(sorted(datetime.fromisoformat(one) for one in rule.rdate)))
+    last = None
+    for begin in heapq.merge(*sources):
+        if begin.year > _LAST_YEAR:
+            return
+        if begin != last:
+            yield begin
+        last = begin
+
+
+def _ruled(
+    when: When, text: str, first: datetime, budget: Budget, after: datetime | None
+) -> Iterator[datetime]:
+    rule = _parsed(text)
+    for begin in walk(rule, first, budget, after=after):
+        if rule.until is not None and begin != first and _past(when, begin, rule.until):
+            return
+        yield begin
+
+
+def _past(when: When, begin: datetime, until: datetime | date) -> bool:
+    if not isinstance(until, datetime):
+        return begin.date() > until
+    if isinstance(when, AllDay):
+        return begin.date() > until.date()
+    if until.tzinfo is None:
+        return begin > until
+    return instant(begin, when.zone) > until
+
+
+def _excepted(when: When, apart: dict[str, Occurrence]) -> Iterator[Happening]:
+    for key, one in apart.items():
+        moved = one.fields.get("when")
+        visit = moved if isinstance(moved, Timed | AllDay) else visit_at(when, key)
+        visit = visit_at(when, key) if one.cancelled else visit
+        yield Happening(original=key, when=visit, cancelled=one.cancelled, fields=one.fields)
+
+
+def _bounds(when: When, start: datetime | date, end: datetime | date) -> tuple[datetime, datetime]:
+    """Return the window as instants."""
+    zone = when.zone if isinstance(when, Timed) else "UTC"
+    return _moment(start, zone), _moment(end, zone)
+
+
+def _moment(at: datetime | date, zone: str) -> datetime:
+    if isinstance(at, datetime):
+        if at.tzinfo is None:
+            raise ValueError("a window needs instants with a zone, or dates")
+        return at.astimezone(UTC)
+    return instant(_midnight(at), zone)
+
+
+def _touches(when: When, low: datetime, high: datetime) -> bool:
+    if isinstance(when, AllDay):
+        end = high.date() if high.time() == time.min else high.date() + _DAY
+        return when.start < end and (when.end > low.date() or when.start >= low.date())
+    begins = when.begins
+    return begins < high and (begins >= low or when.ends > low)
+
+
+def _walls(when: When, at: datetime, *, late: bool = False) -> datetime:
+    try:
+        return wall(at, when.zone if isinstance(when, Timed) else "UTC")[0]
+    except OverflowError:
+        return datetime.max - _MARGIN if late else datetime.min + _MARGIN  # noqa: DTZ901 -- wall
+
+
+def _floor(when: When) -> datetime:
+    """Return the first moment from which on skipping ahead cannot leave the calendar."""
+    return datetime(1, 1, 10, tzinfo=UTC) + _length(when)
+
+
+def _length(when: When) -> timedelta:
+    if isinstance(when, AllDay):
+        return when.end - when.start
+    return timedelta(days=when.days, seconds=when.seconds)
+
+
+def _key(when: When, begin: datetime) -> str:
+    return key_of(begin if isinstance(when, Timed) else begin.date())
+
+
+def _order(when: When) -> datetime:
+    return when.begins if isinstance(when, Timed) else _midnight(when.start).replace(tzinfo=UTC)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 -- wall time
