@@ -1,0 +1,1 @@
+"""Tables of appointments in files: CSV, XLSX, JSON lines."""
