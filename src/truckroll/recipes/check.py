@@ -61,8 +61,8 @@ def _recipe(sheet: Sheet, top: dict[str, Any], text: str) -> Recipe:
         for key, item in sheet.tables(top.get("maps", {}), ("maps",)).items()
     }
     rules = sheet.tables(top.get("mirror", {}), ("mirror",))
-    if not rules and not sheet.partial:
-        sheet.slip(("mirror",), "the recipe keeps nothing in step: add a table [mirror.name]")
+    if not rules:
+        sheet.missing(("mirror",), "the recipe keeps nothing in step: add a table [mirror.name]")
     mirrors: dict[str, MirrorRule] = {}
     for key, item in rules.items():
         if rule := check_mirror(sheet, key, item, maps, KINDS):
@@ -81,15 +81,14 @@ def _option(sheet: Sheet, name: str, value: Any) -> Option:
     least, most = table.get("least", 0), table.get("most", 0)
     option = Option(name, asks, default if default is not None else "", words, least, most, is_text)
     if default is None:
-        if not sheet.partial:
-            sheet.slip(path, f'the option "{name}" has no default')
+        sheet.missing(path, f'the option "{name}" has no default')
     elif all(isinstance(one, int) for one in (least, most)):
         if wrong := refuses(option, default):
             sheet.slip((*path, "default"), wrong)
     else:
         sheet.slip(path, '"least" and "most" must be whole numbers')
-    if (bool(words), is_text, "most" in table).count(True) != 1 and not sheet.partial:
-        sheet.slip(path, f'say what "{name}" can be: words, or least and most, or text = true')
+    if (bool(words), is_text, "most" in table).count(True) != 1:
+        sheet.missing(path, f'say what "{name}" can be: words, or least and most, or text = true')
     return option
 
 
@@ -119,11 +118,9 @@ def _map(sheet: Sheet, name: str, value: Any) -> ValueMap:
         sheet.slip((*path, "ignore_case"), '"ignore_case" must be true or false')
         ignore_case = True
     unmapped = table.get("unmapped")
-    if unmapped is None and sheet.partial:
-        pass
-    elif unmapped is None:
+    if unmapped is None:
         text = f'the map "{name}" says nothing about words that it does not list: add '
-        sheet.slip(path, text + 'unmapped = "hold"')
+        sheet.missing(path, text + 'unmapped = "hold"')
     elif not isinstance(unmapped, str):
         sheet.slip((*path, "unmapped"), '"unmapped" must be "hold", "skip" or a meaning')
         unmapped = None

@@ -51,9 +51,9 @@ def check_mirror(
             text = f'"{kind_name}" is no kind of record here{meant or "; there are"}'
             sheet.slip((*path, "kind"), text, () if meant else kinds)
         return None
-    if "deletes" not in table and not sheet.partial:
+    if "deletes" not in table:
         text = f'"deletes" is missing: say what happens when {RULES["deletes"][0]}; it can be'
-        sheet.slip(path, text, RULES["deletes"][1])
+        sheet.missing(path, text, RULES["deletes"][1])
     rules = {
         key: sheet.setting(table[key], (*path, key), one_of(key, words))
         for key, (_, words) in RULES.items()
@@ -160,7 +160,7 @@ def _fields(
     value = table.get("field", [])
     at: Path = (*path, "field")
     if not isinstance(value, list) or not value:
-        sheet.slip(path, f"the mirror has no lines: add [[mirror.{path[-1]}.field]]")
+        sheet.missing(path, f"the mirror has no lines: add [[mirror.{path[-1]}.field]]")
         return ()
     found: list[FieldRule] = []
     lines: dict[str, int] = {}

@@ -29,6 +29,11 @@ class Sheet:
         listed = f": {', '.join(known)}" if known else ""
         self.slips.append(Slip(self.places.line(path), text + listed, known))
 
+    def missing(self, path: Path, text: str, known: Iterable[str] = ()) -> None:
+        """Note that something is not there, unless it may stand in a line that was not read."""
+        if not self.partial:
+            self.slip(path, text, known)
+
     def table(self, value: Any, path: Path, known: Mapping[str, str]) -> dict[str, Any]:
         """Return a table without its unknown keys, each of which is a slip."""
         if not isinstance(value, dict):
@@ -51,8 +56,7 @@ class Sheet:
         """Return a text of a table, or ""."""
         value = table.get(key, "" if not need else None)
         if value is None:
-            if not self.partial:
-                self.slip(path, f'"{key}" is missing')
+            self.missing(path, f'"{key}" is missing')
         elif not isinstance(value, str) or (need and not value.strip()):
             self.slip((*path, key), f'"{key}" must be a text in quotes')
         else:

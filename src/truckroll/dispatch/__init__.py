@@ -1,0 +1,1 @@
+"""Technicians' time: who is booked twice, and whose calendar is whose. Pure."""
