@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from truckroll.kit.normal import LOSSLESS, Stored
+from truckroll.model.records import Fields
 from truckroll.recipes.mirror import Mirror, Place, Problem
 from truckroll.sync.types import RecordRow
 
@@ -44,14 +45,22 @@ class Match:
 NO_MATCH = Match()
 
 
+def no_churn(end: int, fields: Fields) -> str:
+    """Say that no field of an end goes back and forth."""
+    del end, fields
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """All that `plan_link` sees besides the link.
 
     `now` is fixed once per run (aware UTC), `zone` the company's IANA zone. `people` resolves a
-    person, as the source names them, to their places. `match` searches the unlinked records of a
-    place for what a link would create there. `source_place` is where records that a follower
-    originates are created. `scope_label` names a scope for people.
+    person, as the source names them, to their places. `waiting` are scopes that could not be
+    read in this run: nothing of them is weighed and nothing is written there. `match` searches
+    the unlinked records of a place for what a link would create there. `source_place` is where
+    records that a follower originates are created. `scope_label` names a scope for people.
+    `churn` says in a sentence which field of an end goes back and forth, or "".
     """
 
     mirror: Mirror
@@ -63,3 +72,5 @@ class Context:
     scope_label: Callable[[int], str]
     source_place: Place | None = None
     overlaps: Mapping[str, str] = field(default_factory=dict)
+    waiting: frozenset[int] = frozenset()
+    churn: Callable[[int, Fields], str] = no_churn

@@ -8,7 +8,7 @@ import msgspec
 
 from truckroll.model.time import AllDay, Timed
 from truckroll.recipes.mirror import GateContext, Place, Problem
-from truckroll.sync.types import End, Hold
+from truckroll.sync.types import End, FieldHold, Hold
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -117,7 +117,7 @@ def current(work: Work, spot: Spot) -> At | None:
     here.sort(key=lambda at: at.end.generation)
     while len(here) > 1 and here[-1].state == "unseen" and here[-2].state == "live":
         late = here.pop()
-        if not late.end.open:
+        if not late.waits:
             late.become("gone", "taken_back")
     for old in here[:-1]:
         if old.state == "live" and not old.end.removed_by_hub:
@@ -137,10 +137,11 @@ def revive(work: Work, at: At, weighed: frozenset[str]) -> At | None:
     end = at.end
     if at.state == "unseen":
         return at
-    if at.state == "unreadable" or end.open:
+    if at.state == "unreadable" or at.waits:
         return None
     if at.state == "released":
-        return _released(work, at)
+        _relive(at)
+        return None
     if end.removed_by_hub:
         return None if "existence" in at.holds else _next(work, at)
     if at.decided == "recreate":
@@ -155,11 +156,8 @@ def revive(work: Work, at: At, weighed: frozenset[str]) -> At | None:
     elif _updated(work, at, weighed):
         rule = "recreate"
     if rule == "ask":
-        from truckroll.sync.types import FieldHold  # noqa: PLC0415 -- one use
-
-        at.hold(
-            "existence", FieldHold(reason="missing", detail=f"it was deleted by hand in {label}")
-        )
+        text = f"it was deleted by hand in {label}"
+        at.hold("existence", FieldHold(reason="missing", detail=text))
         return None
     at.release("existence")
     if rule == "accept":
@@ -171,13 +169,10 @@ def revive(work: Work, at: At, weighed: frozenset[str]) -> At | None:
     return _next(work, at)
 
 
-def _released(work: Work, at: At) -> At | None:
-    """An end that we cancelled lives again with its link; one that was let go stays let go."""
+def _relive(at: At) -> None:
+    """Take up an end that we cancelled; one that was let go stays let go."""
     if at.decided == "cancel" and at.end.removed_by_hub:
         at.become("live", "")
-        return None
-    del work
-    return None
 
 
 def _updated(work: Work, at: At, weighed: frozenset[str]) -> bool:

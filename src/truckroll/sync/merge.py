@@ -23,7 +23,8 @@ class Claim(NamedTuple):
     """An end's word on a field of the mirror. `at` is None for what was agreed before.
 
     `exempt` says that the word answers a hold (undone, or accepted by a person): it need not
-    reckon with what was agreed behind the hold's back.
+    reckon with what was agreed behind the hold's back. `part` is what a lossy end showed before:
+    its word is a patch of that part.
     """
 
     field: str
@@ -33,6 +34,7 @@ class Claim(NamedTuple):
     end: int
     order: int
     exempt: bool = False
+    part: Value = None
 
 
 def merge(work: Work) -> frozenset[str]:
@@ -83,7 +85,9 @@ def _weigh(work: Work, at: At, line: Line) -> Claim | None:
     if isinstance(value, Problem):
         return None
     exempt = accepted or (hold is not None and hold.reason == "undone")
-    return _claim(at, line, value, exempt=exempt)
+    claim = _claim(at, line, value, exempt=exempt)
+    lossy = slot in at.given and not same(at.base[slot], at.given[slot])
+    return claim._replace(part=at.base[slot]) if lossy else claim
 
 
 def _claim(at: At, line: Line, value: Value, *, exempt: bool = False) -> Claim:
@@ -122,7 +126,7 @@ def _first_sight(work: Work, at: At, line: Line) -> Claim | None:
         _hold_unmapped(work, at, line, value)
         return None
     if field not in work.agreed:
-        if at.end.side == "source" or _originated_here(work, at):
+        if at.end.side == "source" or _originated(work):
             return _claim(at, line, value)
         at.settle(line.slot, at.shown[line.slot])
         return None
@@ -146,7 +150,7 @@ def _first_sight(work: Work, at: At, line: Line) -> Claim | None:
     return None
 
 
-def _originated_here(work: Work, at: At) -> bool:
+def _originated(work: Work) -> bool:
     source = work.source
     return source is None or source.state == "unseen"
 
@@ -232,20 +236,22 @@ def _decide(work: Work, field: str, claims: list[Claim], before: dict[str, Value
     if field in before and len(claims) == 1 and _unheard(work, claims[0]):
         by = work.by.get(field, 0)
         rivals.append(Claim(field, before[field], None, None, by, -1))
+    said, rivals = rivals, _patched(rivals)
+    mended = rivals is not said
     winner = rivals[0]
-    if any(not same(claim.value, winner.value) for claim in rivals[1:]):
+    if not mended and any(not same(claim.value, winner.value) for claim in rivals[1:]):
         if field == "occurrences":
             winner = _merged_occurrences(work, rivals, before)
         else:
             chosen = _choose(work, field, rivals)
             if chosen is None:
-                _ask(work, field, claims)
+                _ask(field, claims)
                 return
             winner = chosen
             _tell_losers(work, field, rivals, winner)
     work.agreed[field] = winner.value
     work.by[field] = winner.end
-    for claim in claims:
+    for claim in (rival for rival in rivals if rival.at is not None):
         assert claim.at is not None
         assert claim.line is not None
         slot = claim.line.slot
@@ -254,6 +260,25 @@ def _decide(work: Work, field: str, claims: list[Claim], before: dict[str, Value
         claim.at.settle(
             slot, want if won and not isinstance(want, Problem) else claim.at.shown[slot]
         )
+
+
+def _patched(rivals: list[Claim]) -> list[Claim]:
+    """Apply the patches of lossy ends to what another end says now, where they fit."""
+    whole = [claim for claim in rivals if claim.part is None]
+    if len(whole) != 1 or len(rivals) == 1 or whole[0].line is None:
+        return rivals
+    value = whole[0].value
+    for claim in rivals:
+        if claim.part is not None and claim.at is not None and claim.line is not None:
+            how = claim.at.facts.how(claim.line.slot)
+            if same(stored(how, value), claim.part):
+                shown = claim.at.shown[claim.line.slot]
+                patched = _patch(how, value, claim.part, shown)
+                value = value if patched is None else patched
+    if same(value, whole[0].value):
+        return rivals
+    patches = [claim._replace(value=value) for claim in rivals if claim.part is not None]
+    return [*patches, *whole]
 
 
 def _unheard(work: Work, claim: Claim) -> bool:
@@ -287,7 +312,7 @@ def _choose(work: Work, field: str, rivals: list[Claim]) -> Claim | None:
     return rivals[0]
 
 
-def _ask(work: Work, field: str, claims: list[Claim]) -> None:
+def _ask(field: str, claims: list[Claim]) -> None:
     for claim in claims:
         assert claim.at is not None
         assert claim.line is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,21 +11,24 @@ from truckroll.kit.normal import stored
 from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.recipes.mirror import Problem
 from truckroll.sync.merge import wanted
+from truckroll.sync.reply import refused_before
 from truckroll.sync.types import FieldHold, Hold, Op, Step
 
 if TYPE_CHECKING:
     from truckroll.sync.context import Match
     from truckroll.sync.work import At, Work
 
+CHURN_HOLDS = timedelta(hours=1)
+
 _VERBS = {"when": "moved", "people": "reassigned", "status": "status changed"}
 
 
 def take_out(work: Work, at: At, rule: str, reason: str) -> None:
     """Take a follower out by a rule: propagate · remove · cancel · unlink."""
-    if at.state == "unseen" and not at.end.open:
+    if at.state == "unseen" and not at.waits:
         at.become("gone", "never_made")
         return
-    if at.state != "live" or at.end.open:
+    if at.state != "live" or at.waits:
         return
     held = at.holds.get("existence")
     if held is not None and held.reason == "undone":
@@ -42,12 +46,12 @@ def take_out(work: Work, at: At, rule: str, reason: str) -> None:
         _cannot(work, at, "nothing can be removed there")
         return
     fields: Fields = {"status": "cancelled"} if op == "cancel" else {}
-    work.steps.append(_step(work, at, op, fields, dict(at.shown) | dict(fields), reason))
+    _plan(work, at, build(work, at, op, fields, dict(at.shown) | dict(fields), reason))
 
 
 def make(work: Work, at: At, reason: str) -> None:
     """Plan the creation of an unseen end, unless it is there already or may not be made."""
-    if at.end.open:
+    if at.waits:
         return
     whole = _whole(work, at)
     if whole is None:
@@ -63,7 +67,20 @@ def make(work: Work, at: At, reason: str) -> None:
         _cannot(work, at, "nothing can be created there")
         return
     at.dirty = True
-    work.steps.append(_step(work, at, "create", whole, whole, reason))
+    _plan(work, at, build(work, at, "create", whole, whole, reason))
+
+
+def _plan(work: Work, at: At, step: Step) -> None:
+    """Add a step, unless just this write was refused before or the field is churning."""
+    if refused_before(at.holds.get("write"), step.op, step.fields):
+        return
+    at.release("write")
+    churning = work.ctx.churn(at.end.id, step.fields)
+    if churning:
+        at.hold("write", FieldHold(reason="churn", detail=churning))
+        work.look_at = work.ctx.now + CHURN_HOLDS
+        return
+    work.steps.append(step)
 
 
 def attach(work: Work, at: At, found: Match) -> None:
@@ -123,7 +140,7 @@ def need(work: Work, at: At) -> None:
         )
         return
     whole = (_whole(work, at) or {}) | fields
-    work.steps.append(_step(work, at, "update", fields, whole, _why(work, at, fields)))
+    _plan(work, at, build(work, at, "update", fields, whole, _why(work, at, fields)))
 
 
 def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool:
@@ -155,7 +172,7 @@ def _empty(value: Value) -> bool:
 
 
 def _whole(work: Work, at: At) -> dict[str, Value] | None:
-    """Return all that an end should show, or None where a value that it cannot do without is held."""
+    """Return all that an end should show; None where what it cannot do without is held."""
     whole: dict[str, Value] = {}
     for line in at.lines:
         want = wanted(work, line)
@@ -191,7 +208,8 @@ def _home(work: Work, at: At) -> int:
     return source.end.scope if source is not None else at.end.scope
 
 
-def _step(work: Work, at: At, op: Op, fields: Fields, whole: Fields, reason: str) -> Step:
+def build(work: Work, at: At, op: Op, fields: Fields, whole: Fields, reason: str) -> Step:
+    """Return a step at an end: `fields` is what is needed, `whole` all that it should show."""
     end, agreed, link = at.end, work.agreed, work.link
     title = whole.get("title") or agreed.get("title") or at.shown.get("title")
     return Step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ from truckroll.kit.errors import (
 )
 from truckroll.kit.normal import LOSSLESS, Stored, explains, stored
 from truckroll.model.records import Fields, same
-from truckroll.sync.reply import settle
+from truckroll.sync.reply import refusal, settle
 from truckroll.sync.types import Outcome
 
 if TYPE_CHECKING:
@@ -169,9 +170,15 @@ async def perform_step(
             retry_at=now() + (error.after or RETRY),
         )
     except HoldRecord as error:
-        return Outcome(step=opened.id, kind="refused", says=error.says)
+        return refused(opened, error.says)
     except OutcomeUnknown as error:
         return await look_up(hand, scope, opened, error.says)
+
+
+def refused(opened: OpenStep, says: str, reason: str = "refused") -> Outcome:
+    """Return the outcome of a write that was refused for good, held with the vendor's words."""
+    holds = refusal(opened.step.op, opened.step.fields, says, reason)
+    return Outcome(step=opened.id, kind="refused", says=says, holds=holds)
 
 
 async def _create(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
@@ -220,10 +227,8 @@ async def _remove(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
     step, resource = opened.step, hand.resource
     assert resource.remove is not None
     removal = Removal(id=step.external_id, version=step.version, raw=opened.raw)
-    try:
+    with contextlib.suppress(Gone):  # somebody was faster: what was to be gone is gone
         await resource.remove(hand.session, scope, removal)
-    except Gone:
-        pass  # somebody was faster: what was to be gone is gone
     return Outcome(step=opened.id, kind="done", external_id=step.external_id)
 
 
@@ -275,7 +280,7 @@ async def _observed(hand: Hand, scope: Scope, opened: OpenStep, kind: str, says:
     if isinstance(item, Missing):
         return Outcome(step=opened.id, kind="gone", says=says, external_id=step.external_id)
     if isinstance(item, Unreadable):
-        return Outcome(step=opened.id, kind="refused", says=item.reason)
+        return refused(opened, item.reason)
     return Outcome(
         step=opened.id,
         kind=kind,  # type: ignore[arg-type] # one of OutcomeKind

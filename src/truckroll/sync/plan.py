@@ -43,6 +43,8 @@ def plan_link(link: Link, ctx: Context) -> Decision:
     if source is not None and source.state in ("gone", "released"):
         _source_is_gone(work, source)
         return work.decision()
+    if _never_was(work, source):
+        return work.decision()
     weighed = merge(work)
     gate = gated(work)
     if gate not in ("wait", "freeze"):
@@ -56,6 +58,18 @@ def plan_link(link: Link, ctx: Context) -> Decision:
                 need(work, at)
         _end(work)
     return work.decision()
+
+
+def _never_was(work: Work, source: At | None) -> bool:
+    """End what a follower originated and lost again before the source had it."""
+    if source is not None and (source.state != "unseen" or source.waits):
+        return False
+    if any(at.state in ("live", "unreadable") or at.waits for at in work.followers()):
+        return False
+    if source is not None:
+        source.become("gone", "never_made")
+    _end(work)
+    return True
 
 
 def _source_is_gone(work: Work, source: At) -> None:
@@ -149,7 +163,7 @@ def _end(work: Work) -> None:
     """End a link none of whose ends lives, with nothing open and nothing undone."""
     if work.link.undone or work.steps:
         return
-    if any(at.end.open or at.state in ("live", "unseen", "unreadable") for at in work.ends):
+    if any(at.waits or at.state in ("live", "unseen", "unreadable") for at in work.ends):
         return
     work.state = "ended"
     work.why = work.why or "none of its records is there any more"

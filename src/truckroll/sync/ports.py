@@ -118,6 +118,16 @@ class Planning(Protocol):
         """
         ...
 
+    async def links(self, ids: Sequence[int]) -> list[Link]:
+        """Return links by id, ended ones too, ends included."""
+        ...
+
+    async def unlinked(
+        self, mirror: int, scopes: Sequence[int], *, after: int = 0, limit: int
+    ) -> list[RecordRow]:
+        """Return live, owned records of these scopes that no link of the mirror has, by id."""
+        ...
+
     async def candidates(
         self, mirror: int, scopes: Sequence[int], coarse: Sequence[str], marks: Sequence[str]
     ) -> list[RecordRow]:
@@ -137,8 +147,11 @@ class Planning(Protocol):
         """
         ...
 
-    async def attach(self, link: int, end: int, record: int) -> None:
-        """Let an end that was unseen stand for an observed record (matching)."""
+    async def attach(self, link: int, end: int, record: int) -> Link:
+        """Let an end that was unseen stand for an observed record (matching).
+
+        Returns the link as it is then: its row is newer.
+        """
         ...
 
 
@@ -149,10 +162,12 @@ class Performing(Protocol):
         """Store outcomes in one transaction.
 
         done: the reply becomes the record's observation (same door; it does not make the link
-        due), base and given of the end are set, state becomes live, or gone with
-        `removed_by_hub` for removals. refused: the end's link is held with the vendor's words
-        until something changes. conflict, gone: the link becomes due at once. later: due at
-        `retry_at`. unknown: the end is `open` until it is read. Each writes the story.
+        due), base, given and holds are merged into the end's, its state becomes live. A removal
+        makes the record gone (a cancel: the end released, decided `cancel`), sets
+        `removed_by_hub`, and makes the link due. refused: the outcome's holds are merged into
+        the end's. conflict, gone: what the outcome shows (gone: its absence) is stored as an
+        ordinary observation, and the link becomes due at once. later: due at `retry_at`.
+        unknown: the end is `open` until an outcome of another kind. Each writes the story.
         """
         ...
 
@@ -165,6 +180,14 @@ class Performing(Protocol):
         ...
 
 
+class Busy(Exception):  # noqa: N818 -- it is no fault: another run is at work
+    """Another run of the recipe is at work. `says` is a sentence for people."""
+
+    def __init__(self, says: str) -> None:
+        super().__init__(says)
+        self.says = says
+
+
 class Runs(Protocol):
     """Runs of a recipe, one at a time."""
 
@@ -172,7 +195,7 @@ class Runs(Protocol):
         """Hold the recipe's advisory lock and give a run id; raises Busy where another runs."""
         ...
 
-    async def steps_of(self, run: int) -> AsyncIterator[tuple[int, Step, Outcome | None]]:
+    def steps_of(self, run: int) -> AsyncIterator[tuple[int, Step, Outcome | None]]:
         """Yield the steps of a run in the order they were done."""
         ...
 
@@ -186,6 +209,7 @@ class Store(Reading, Planning, Performing, Runs, Protocol):
 
 
 __all__ = [
+    "Busy",
     "Counts",
     "Fields",
     "OpenStep",

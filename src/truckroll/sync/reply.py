@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from truckroll.kit.normal import explains, stored
-from truckroll.model.records import Fields, Value, as_text, same
+from truckroll.model.records import Fields, Value, as_text, encode_fields, same
 from truckroll.sync.types import FieldHold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from truckroll.kit.normal import Stored
+
+
+def refusal(op: str, fields: Fields, says: str, reason: str = "refused") -> dict[str, FieldHold]:
+    """Return the hold of a write that was refused: it ends when something else is to be written."""
+    return {"write": FieldHold(reason=reason, detail=says, of=_digest(op, fields))}
+
+
+def refused_before(hold: FieldHold | None, op: str, fields: Fields) -> bool:
+    """Tell whether just this write was refused before and nobody said to try again."""
+    return hold is not None and not hold.answer and hold.of == _digest(op, fields)
+
+
+def _digest(op: str, fields: Fields) -> str:
+    ordered = dict(sorted(fields.items()))
+    return hashlib.sha256(op.encode() + encode_fields(ordered)).hexdigest()[:16]
 
 
 class Settled(NamedTuple):

@@ -19,7 +19,10 @@ NO_HOLD = FieldHold(reason="")
 
 
 class At:
-    """An end under the planner's hands. `base`, `given` and `holds` are its own copies."""
+    """An end under the planner's hands. `base`, `given` and `holds` are its own copies.
+
+    `waits` says that its last intent is in doubt, or that its scope could not be read.
+    """
 
     __slots__ = (
         "base",
@@ -32,10 +35,14 @@ class At:
         "lines",
         "shown",
         "state",
+        "waits",
     )
 
-    def __init__(self, end: End, lines: tuple[Line, ...], facts: AccountFacts) -> None:
+    def __init__(
+        self, end: End, lines: tuple[Line, ...], facts: AccountFacts, *, waits: bool
+    ) -> None:
         self.end = end
+        self.waits = waits
         self.lines = lines
         self.facts = facts
         self.state = end.state
@@ -49,7 +56,7 @@ class At:
     @property
     def weighable(self) -> bool:
         """Whether what it shows may be weighed and it may be written: read, and not in doubt."""
-        return self.state == "live" and not self.end.open
+        return self.state == "live" and not self.waits
 
     def settle(self, slot: str, given: Value) -> None:
         """Move `base` to what is shown and `given` to the value that it stands for."""
@@ -112,18 +119,22 @@ class Work:
         self.ctx = ctx
         self.agreed: dict[str, Value] = dict(link.agreed)
         self.by: dict[str, int] = dict(link.by)
-        self.ends = [self.at(end) for end in link.ends]
         self.steps: list[Step] = []
         self.holds: list[Hold] = []
         self.notes: list[Note] = []
         self.look_at: datetime | None = None
+        self.ends = [self.at(end) for end in link.ends]
         self.state = link.state
         self.why = link.ended_why
         self._hold: tuple[str, str] = ("", "")
 
     def at(self, end: End) -> At:
         """Return an end on the bench."""
-        return At(end, self.ctx.mirror.lines[end.side], self.ctx.accounts[end.account])
+        lines, facts = self.ctx.mirror.lines[end.side], self.ctx.accounts[end.account]
+        unread = end.scope in self.ctx.waiting
+        if unread:
+            self.look_at = self.ctx.now
+        return At(end, lines, facts, waits=end.open or unread)
 
     @property
     def source(self) -> At | None:

@@ -1,0 +1,286 @@
+"""One pass of a mirror: read, plan, brake, perform, in bounded batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from truckroll.model.records import KINDS
+from truckroll.sync.brakes import Brake, Emptied, Width, brakes
+from truckroll.sync.match import Matcher, coarse_keys
+from truckroll.sync.perform import Hand, Performer, look_up
+from truckroll.sync.plan import plan
+from truckroll.sync.read import ScopeReport, read_scope
+from truckroll.sync.undo import Done, plan_undo
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from truckroll.sync.context import Context
+    from truckroll.sync.ports import OpenStep, Store, StoredScope
+    from truckroll.sync.types import Decision, Link, Outcome, Step
+
+BATCH = 500
+ROUNDS = 3
+REMOVALS = frozenset({"delete", "cancel", "unlink"})
+
+MatchFn = "Callable[[str, int, Mapping[str, object]], Match]"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a pass works on: a mirror of an installed recipe with its accounts signed in.
+
+    `context` makes the planner's context for a batch, given the matching function and what the
+    scopes that could not be read are. `sources` and `targets` are the scopes of both sides.
+    """
+
+    recipe: int
+    mirror: int
+    store: Store
+    hands: Mapping[int, Hand]
+    sources: tuple[StoredScope, ...]
+    targets: tuple[StoredScope, ...]
+    kind: str
+    match_names: tuple[str, ...]
+    originates: frozenset[str]
+    context: Callable[[Sequence[Link], object, frozenset[int]], Awaitable[Context]]
+    now: Callable[[], datetime]
+    budget: int | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What a pass found and did. `waiting` are scopes that could not be read."""
+
+    scopes: list[ScopeReport] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[Step, Outcome]] = field(default_factory=list)
+    stops: tuple[Brake, ...] = ()
+    stopped_accounts: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        """Scopes whose read failed."""
+        return frozenset(report.scope for report in self.scopes if report.error)
+
+
+async def observe(job: Job, report: Report) -> None:
+    """Settle what earlier runs left open, then read every scope; errors stay with their scope."""
+    await _recover(job)
+    scopes = [*job.sources, *job.targets]
+    by_account: dict[int, list[StoredScope]] = defaultdict(list)
+    for scope in scopes:
+        by_account[scope.account].append(scope)
+
+    async def read_account(account: int, theirs: list[StoredScope]) -> list[ScopeReport]:
+        hand = job.hands[account]
+        gate = asyncio.Semaphore(hand.resource.concurrency)
+
+        async def one(scope: StoredScope) -> ScopeReport:
+            async with gate:
+                return await read_scope(job.store, hand.resource, hand.session, scope, now=job.now)
+
+        return list(await asyncio.gather(*(one(scope) for scope in theirs)))
+
+    done = await asyncio.gather(*(read_account(*item) for item in by_account.items()))
+    report.scopes = [one for reports in done for one in reports]
+
+
+async def _recover(job: Job) -> None:
+    """Look up the intents that have no outcome: of runs that died, or whose answer was lost."""
+    outcomes = []
+    scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
+    for opened in await job.store.open_intents(job.recipe):
+        hand, scope = job.hands.get(opened.step.account), scopes.get(opened.step.scope)
+        if hand is not None and scope is not None:
+            outcomes.append(await look_up(hand, scope, opened, "the answer to a write was lost"))
+    if outcomes:
+        await job.store.finish(0, outcomes, at=job.now())
+
+
+async def adopt(job: Job, side: str) -> None:
+    """Make links for the records of a side that have none."""
+    scopes = job.sources if side == "source" else job.targets
+    ids = [scope.id for scope in scopes]
+    while await job.store.adopt(job.mirror, side, ids, at=job.now(), limit=BATCH) == BATCH:
+        pass
+
+
+async def planned(
+    job: Job, waiting: frozenset[int], given: set[int], *, at: datetime, everything: bool = False
+) -> AsyncIterator[list[Decision]]:
+    """Yield decisions about the due links, a batch at a time; nothing is stored."""
+    after = 0
+    while True:
+        links = await job.store.due(
+            job.mirror, at=at, after=after, limit=BATCH, everything=everything
+        )
+        if not links:
+            return
+        after = links[-1].id
+        matcher = await _matcher(job, links, given)
+        ctx = await job.context(links, matcher.find, waiting)
+        yield list(plan(links, ctx))
+        given |= matcher.given
+
+
+async def _matcher(job: Job, links: Sequence[Link], given: set[int]) -> Matcher:
+    """Look up what links without a follower may already have, in one query for the batch."""
+    bare = [
+        link
+        for link in links
+        if not any(end.side == "target" and end.state == "live" for end in link.ends)
+        or not any(end.side == "source" for end in link.ends)
+    ]
+    shown = [end.shown for link in bare for end in link.ends if end.state == "live"]
+    keys = coarse_keys(shown, KINDS[job.kind].coarse)
+    ids = [scope.id for scope in (*job.targets, *job.sources)]
+    records = (
+        await job.store.candidates(job.mirror, ids, keys, [link.key for link in bare])
+        if bare
+        else []
+    )
+    matcher = Matcher(records, job.match_names)
+    matcher.given |= given
+    return matcher
+
+
+class Tally:
+    """Counts what is planned at the three widths that the brakes watch."""
+
+    def __init__(self) -> None:
+        self.removals: Counter[tuple[str, int]] = Counter()
+        self.statuses: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+        self.writes = 0
+
+    def add(self, steps: Sequence[Step], recipe: int) -> None:
+        """Count steps."""
+        for step in steps:
+            self.writes += 1
+            for width in (("scope", step.scope), ("account", step.account), ("recipe", recipe)):
+                if step.op in REMOVALS:
+                    self.removals[width] += 1
+                status = step.fields.get("status")
+                if step.op == "update" and isinstance(status, str):
+                    self.statuses[width][status] += 1
+
+
+async def check(
+    job: Job, report: Report, tally: Tally, *, confirmed: int, hour: timedelta
+) -> tuple[Brake, ...]:
+    """Ask the brakes about what is planned."""
+    since = job.now() - hour
+    widths = []
+    for kind, id_ in sorted(tally.removals.keys() | tally.statuses.keys()):
+        counts = await job.store.counts(kind, id_, since=since)
+        widths.append(
+            Width(
+                kind=kind,
+                id=id_,
+                label=_label(job, kind, id_),
+                live=counts.live,
+                removals=tally.removals[kind, id_],
+                recent=counts.removals,
+                statuses=dict(tally.statuses[kind, id_]),
+                writes=tally.writes,
+            )
+        )
+    names = {scope.id: scope.scope.title for scope in job.sources}
+    emptied = [
+        Emptied(label=names[one.scope], before=one.before)
+        for one in report.scopes
+        if one.scope in names and one.complete and one.before and not one.live
+    ]
+    return brakes(widths, emptied=emptied, budget=job.budget, confirmed=confirmed)
+
+
+def _label(job: Job, kind: str, id_: int) -> str:
+    if kind == "scope":
+        scopes = {scope.id: scope.scope.title for scope in (*job.sources, *job.targets)}
+        return scopes.get(id_, "a calendar")
+    if kind == "account" and id_ in job.hands:
+        return job.hands[id_].label
+    return "all calendars together"
+
+
+async def perform(
+    job: Job,
+    run: int,
+    report: Report,
+    *,
+    progress: Callable[[Outcome, OpenStep], None] | None = None,
+) -> None:
+    """Plan, journal and perform in rounds, until nothing is due or three rounds have passed.
+
+    While a batch is being performed the next is planned and journalled.
+    """
+    scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
+    steps_by_id: dict[int, Step] = {}
+
+    def heard(outcome: Outcome, opened: OpenStep) -> None:
+        report.outcomes[outcome.kind] += 1
+        if outcome.kind != "done":
+            report.failures.append((opened.step, outcome))
+        if progress is not None:
+            progress(outcome, opened)
+
+    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
+    for _ in range(ROUNDS):
+        queue: asyncio.Queue[list[OpenStep] | None] = asyncio.Queue(maxsize=2)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_feed(job, run, report, queue))
+            while (opened := await queue.get()) is not None:
+                steps_by_id.update({one.id: one.step for one in opened})
+                report.steps.extend(one.step for one in opened)
+                await performer.perform(opened)
+        if not report.outcomes["conflict"] and not report.outcomes["gone"]:
+            break
+    report.stopped_accounts = {key: error.says for key, error in performer.stopped.items()}
+
+
+async def undo(job: Job, undone: int, run: int, report: Report) -> None:
+    """Take back what a run did, as far as nobody changed it since.
+
+    Reads the scopes first, so that what is compared is what is there now.
+    """
+    await observe(job, report)
+    done: dict[int, list[Done]] = defaultdict(list)
+    async for _, step, outcome in job.store.steps_of(undone):
+        if outcome is not None and outcome.kind == "done":
+            done[step.link].append(Done(step, outcome))
+    scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
+    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now)
+    ids = list(done)
+    for begin in range(0, len(ids), BATCH):
+        links = await job.store.links(ids[begin : begin + BATCH])
+        ctx = await job.context(links, Matcher((), job.match_names).find, report.waiting)
+        decisions = [plan_undo(link, done[link.id], undone, ctx) for link in links]
+        opened = await job.store.journal(run, decisions, at=job.now())
+        report.decisions.extend(decisions)
+        report.steps.extend(one.step for one in opened)
+        await performer.perform(opened)
+
+
+async def _feed(
+    job: Job, run: int, report: Report, queue: asyncio.Queue[list[OpenStep] | None]
+) -> None:
+    at = job.now()
+    given: set[int] = set()
+    try:
+        async for decisions in planned(job, report.waiting, given, at=at):
+            opened = await job.store.journal(run, decisions, at=at)
+            report.decisions.extend(
+                msgspec.structs.replace(one, steps=()) for one in decisions if one.holds
+            )
+            if opened:
+                await queue.put(opened)
+    finally:
+        await queue.put(None)
