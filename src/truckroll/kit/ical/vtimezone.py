@@ -155,8 +155,8 @@ def make_vtimezone(zone: str, first: int, last: int | None) -> Component:
     """Return the VTIMEZONE of an IANA zone for events of the years `first` to `last`.
 
     Made from the tz database. Where the changes follow a yearly pattern they are written as
-    rules without end; others (Morocco's) are written one by one, until 30 years after `first`
-    and, at the least, five after `last`.
+    rules without end; others (Morocco's) are written one by one, until five years after
+    `last`, or 30 after `first` where the events have no end (None).
     """
     begin = max(first - 2, 1)
     final = min(max(first + _SPAN, (last or first) + 5), 9990)
@@ -165,7 +165,7 @@ def make_vtimezone(zone: str, first: int, last: int | None) -> Component:
     part = Component("VTIMEZONE", [make_line("TZID", zone)])
     if steady is None or steady > begin or not by_year[begin]:
         part.items.append(_fixed(zone, begin))
-    until = final + 1 if steady is None else steady
+    until = steady or (final if last is None else min(final, last + _STEADY)) + 1
     singles = [one for year in range(begin, until) for one in by_year[year]]
     part.items.extend(_part(one, [other.wall for other in same]) for one, same in _grouped(singles))
     if steady is not None:

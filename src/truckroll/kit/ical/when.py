@@ -5,7 +5,7 @@ With neither, a date is one day and a time is a moment (section 3.6.1). A missin
 refused, never "now".
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
 import msgspec
@@ -15,13 +15,14 @@ from truckroll.kit.ical.lines import Component, Line, RefusedError
 from truckroll.kit.ical.times import Moment, parse_duration, parse_moment
 from truckroll.kit.ical.zones import Years, Zones, iana_zone
 from truckroll.model.recurrence import RuleError, canonical_rrule, key_of
-from truckroll.model.rrule import parse_rrule
+from truckroll.model.rrule import Budget, parse_rrule, walk
 from truckroll.model.time import AllDay, Rule, Timed, When, instant, wall
 
 _EARLIEST, _LATEST = 1000, 9000
 _HORIZON = 5  # years for which the zone of an endless series must be right
 _DAY = timedelta(days=1)
 _MAX_EXTRA = 5_000
+_COUNTED = 500  # visits that are counted out to learn when the last one is
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -42,9 +43,10 @@ def read_when(part: Component, zones: Zones) -> Times:
     years = _years(part, start)
     when = _single(part, line, start, zones, years, problems)
     rules = _rules(part, when)
-    bare = msgspec.structs.replace(when, rule=Rule()) if rules else when
+    repeats = bool(rules) or any(line.value.strip() for line in part.lines("RDATE"))
+    bare = msgspec.structs.replace(when, rule=Rule()) if repeats else when
     extra, lengths = _extra(part, bare, zones, problems)
-    if rules or extra:
+    if repeats:
         when = msgspec.structs.replace(when, rule=Rule(rrule=rules, rdate=extra))
     return Times(when, lengths, tuple(problems))
 
@@ -62,14 +64,20 @@ def moment_of(line: Line, what: str) -> Moment:
 
 def _years(part: Component, start: Moment) -> Years:
     """Return the years in which the entry needs its zone to be right."""
-    last = start.year + (_HORIZON if part.line("RRULE") else 0)
+    last = start.year
     for line in part.lines("RRULE"):
         try:
-            until = parse_rrule(line.value).until
+            rule = parse_rrule(line.value)
         except RuleError:
             continue
-        if until is not None:
-            last = min(last, max(until.year, start.year))
+        final = start.year + _HORIZON
+        if rule.until is not None:
+            final = min(final, rule.until.year)
+        elif rule.count is not None and rule.count <= _COUNTED:
+            first = start if isinstance(start, datetime) else datetime.combine(start, time.min)
+            *_, end = walk(rule, first.replace(tzinfo=None), Budget(_COUNTED * 10))
+            final = min(final, end.year)
+        last = max(last, final)
     return start.year, last
 
 

@@ -31,6 +31,8 @@ _AMERICA = {
     "atlantic time": "America/Halifax",
 }
 _MAX_NAME = 200
+_SECOND = timedelta(seconds=1)
+_SLACK = timedelta(hours=3)
 
 Years = tuple[int, int]
 
@@ -189,15 +191,18 @@ def _offsets(zone: str) -> set[timedelta]:
 def matching_zone(described: tuple[Observance, ...], years: Years, hint: str = "") -> str:
     """Return an IANA zone with the same offsets over all of `years`, or "".
 
-    Zones whose city the hint names come first, then those of CLDR's table, then all.
+    Zones whose city the hint names come first, then those of CLDR's table, then all. Files often
+    name the hour of a change wrongly (Lotus: 02:00 for all of Europe): where no zone is exact,
+    one that agrees but for the hours around its changes is taken.
     """
-    samples = _samples(described, years)
-    for zone in _candidates(hint.casefold()):
-        info = zone_info(zone)
-        if all((at.astimezone(info).utcoffset()) == offset for at, offset in samples) and (
-            not _difference(zone, described, years)
-        ):
-            return zone
+    for slack in (_SECOND, _SLACK):
+        samples = _samples(described, years, slack)
+        for zone in _candidates(hint.casefold()):
+            info = zone_info(zone)
+            if all(at.astimezone(info).utcoffset() == offset for at, offset in samples) and (
+                not difference(zone, described, years, slack)
+            ):
+                return zone
     return ""
 
 
@@ -210,7 +215,9 @@ def _candidates(hint: str) -> Iterator[str]:
     )
 
 
-def _samples(described: tuple[Observance, ...], years: Years) -> list[tuple[datetime, timedelta]]:
+def _samples(
+    described: tuple[Observance, ...], years: Years, slack: timedelta
+) -> list[tuple[datetime, timedelta]]:
     """Return instants with their offsets: around each change, and twice a year."""
     first, last = years
     moments = [
@@ -218,18 +225,18 @@ def _samples(described: tuple[Observance, ...], years: Years) -> list[tuple[date
     ]
     for at, _ in onsets(described, first, last):
         if first <= at.year <= last:
-            moments += [at - timedelta(seconds=1), at]
+            moments += [at - slack, at + slack - _SECOND]
     return [(at, offset_at(described, at, years)) for at in moments]
 
 
-def _difference(
-    zone: str, described: tuple[Observance, ...], years: Years
+def difference(
+    zone: str, described: tuple[Observance, ...], years: Years, slack: timedelta = _SECOND
 ) -> tuple[datetime, timedelta, timedelta] | None:
     """Return the first instant at which zone and VTIMEZONE differ, with both offsets."""
-    moments = [at for at, _ in _samples(described, years)]
+    moments = [at for at, _ in _samples(described, years, slack)]
     for year in range(years[0], years[1] + 1):
         for change in changes(zone, year):
-            moments += [change.at - timedelta(seconds=1), change.at]
+            moments += [change.at - slack, change.at + slack - _SECOND]
     info = zone_info(zone)
     for at in sorted(moments):
         real, told = at.astimezone(info).utcoffset(), offset_at(described, at, years)
@@ -239,7 +246,7 @@ def _difference(
 
 
 def _contradiction(zone: str, tzid: str, described: tuple[Observance, ...], years: Years) -> str:
-    found = _difference(zone, described, years)
+    found = difference(zone, described, years)
     if found is None:
         return ""
     at, real, told = found
