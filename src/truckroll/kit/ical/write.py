@@ -262,20 +262,79 @@ def _exclude(event: _Event, after: Occurrences, when: When) -> None:
             del event.overrides[key]
     for key, one in after.by_start.items():
         if one.cancelled and key not in event.overrides:
-            ends = (n for n, item in enumerate(event.main.items) if isinstance(item, Component))
-            _insert(event.calendar, make_vtimezone(name, first, last))
+            _insert(event.main, _keyed("EXDATE", key, when))
+
+
+def _remove(calendar: Component, part: Component) -> None:
+    calendar.items = [item for item in calendar.items if item is not part]
+
+
+def _put_override(
+    event: _Event, key: str, one: Occurrence, wanted: Fields, when: When, stamp: datetime
+) -> bool:
+    """Write what a visit of its own says; return whether anything changed."""
+    part = event.overrides.get(key)
+    own: dict[str, Value] = {**wanted, **one.fields}
+    moved = one.fields.get("when")
+    own_when = moved if isinstance(moved, Timed | AllDay) else visit_at(when, key)
+    if part is None:
+        _add_override(event, key, when, own_when, own, stamp)
+        return True
+    changed = bool(_put_fields(part, own, read_fields(part)))
+    has_time = part.line("DTSTART") is not None
+    if not has_time or not same(_single(read_when(part, event.zones).when), own_when):
+        _put_when(part, own_when)
+        changed = True
+    if changed:
+        _stamp(part, stamp, sequence_of(part) + 1)
+    return changed
+
+
+def _add_override(
+    event: _Event, key: str, when: When, own_when: When, own: Fields, stamp: datetime
+) -> None:
+    part = Component("VEVENT", [*event.main.lines("UID")])
+    part.items += [make_line(name, "") for name in ("DTSTAMP", "LAST-MODIFIED", "SEQUENCE")]
+    part.items.append(_keyed("RECURRENCE-ID", key, when))
+    _put_when(part, own_when)
+    _put_fields(part, own, {})
+    _stamp(part, stamp, sequence_of(event.main))
+    event.calendar.items.append(part)
+    event.overrides[key] = part
+
+
+def _single(when: When) -> When:
+    return msgspec.structs.replace(when, rule=None)
+
+
+def _stamp(part: Component, stamp: datetime, sequence: int) -> None:
+    part.put(make_line("DTSTAMP", moment_text(stamp)))
+    part.put(make_line("LAST-MODIFIED", moment_text(stamp)))
+    part.put(make_line("SEQUENCE", str(sequence)))
+
+
+def _put_zones(event: _Event, when: When) -> None:
+    """Add the VTIMEZONEs that the event uses; one that lies about its own zone is replaced."""
+    first, last = _years(event, when)
+    parts = [event.main, *event.overrides.values()]
+    used = {line.params.get("TZID", "") for part in parts for line in part.lines()}
+    every = (when, *_moves(event))
+    written = {one.zone for one in every if isinstance(one, Timed) and one.zone != "UTC"}
+    known = {part.text("TZID"): part for part in event.calendar.parts("VTIMEZONE")}
+    for name in sorted(used & written):
+        described = read_vtimezone(known[name]) if name in known else ()
+        span = (first, min(last or first + _HORIZON, first + _HORIZON))
+        if described and difference(name, described, span) is None:
+            continue
+        if name in known:
+            _remove(event.calendar, known[name])
+        _insert(event.calendar, make_vtimezone(name, first, last))
 
 
 def _insert(part: Component, item: Line | Component) -> None:
     """Put an item after the part's own lines, before the parts inside it."""
     inside = (n for n, one in enumerate(part.items) if isinstance(one, Component))
     part.items.insert(next(inside, len(part.items)), item)
-
-
-def _zones_written(event: _Event, when: When) -> list[str]:
-    return [
-        one.zone for one in (when, *_moves(event)) if isinstance(one, Timed) and one.zone != "UTC"
-    ]
 
 
 def _moves(event: _Event) -> list[When]:
