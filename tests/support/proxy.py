@@ -16,6 +16,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
@@ -310,6 +311,7 @@ def _without(data: bytes, count: int) -> bytes:
     return ET.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
+@lru_cache(maxsize=2)
 def _bomb(megabytes: int) -> bytes:
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=9) as packed:
