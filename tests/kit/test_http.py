@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from truckroll.kit.errors import GiveUp, OutcomeUnknown, RetryLater, SignIn
-from truckroll.kit.http import Limits, Response, expect
+from truckroll.kit.http import Limits, Pace, Response, expect
 from truckroll.kit.pace import REAL_TIME
 
 
@@ -19,7 +19,9 @@ class Sequence:
         self.got = []
 
     async def __call__(self, request):
-        self.got.append((request.method, request.path_qs, dict(request.headers), await request.read()))
+        self.got.append(
+            (request.method, request.path_qs, dict(request.headers), await request.read())
+        )
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return answer() if callable(answer) else answer
 
@@ -383,8 +385,6 @@ def test_the_expected_form_is_accepted():
 
 
 async def test_the_pace_holds_for_every_attempt(serve, client, clock):
-    from truckroll.kit.http import Pace
-
     http = await client(await serve(Sequence(text(200))), pace=Pace(per_second=2, concurrency=1))
     for _ in range(6):
         await http.request("GET", "/")

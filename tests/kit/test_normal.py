@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001 -- the wall times of visits are naive by design
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -40,11 +41,7 @@ values = st.one_of(
 hows = st.builds(
     Stored,
     limit=st.none() | st.integers(1, 40),
-    **{
-        name: st.booleans()
-        for name in Stored.__struct_fields__
-        if name != "limit"
-    },
+    **{name: st.booleans() for name in Stored.__struct_fields__ if name != "limit"},
 )
 
 
@@ -92,7 +89,11 @@ def test_a_lossless_system_keeps_everything(value):
             Timed(datetime(2026, 3, 1, 9, 0, 40), "UTC", seconds=100),
             Timed(datetime(2026, 3, 1, 9, 0), "UTC", seconds=120),
         ),
-        (Stored(minutes=True), AllDay(date(2026, 3, 1), date(2026, 3, 2)), AllDay(date(2026, 3, 1), date(2026, 3, 2))),
+        (
+            Stored(minutes=True),
+            AllDay(date(2026, 3, 1), date(2026, 3, 2)),
+            AllDay(date(2026, 3, 1), date(2026, 3, 2)),
+        ),
     ],
 )
 def test_each_form_is_what_it_says(how, sent, kept):

@@ -32,7 +32,11 @@ def test_entities_and_document_types_are_refused(body):
 @pytest.mark.fault("F66")
 @pytest.mark.parametrize(
     "body",
-    [b"<a>" * 100_000 + b"</a>" * 100_000, b"<a>" + b"<b/>" * 2000 + b"</a>", b"<a>" + b"x" * 20000],
+    [
+        b"<a>" * 100_000 + b"</a>" * 100_000,
+        b"<a>" + b"<b/>" * 2000 + b"</a>",
+        b"<a>" + b"x" * 20000,
+    ],
     ids=["deep", "many", "long"],
 )
 def test_what_passes_a_limit_is_refused(body):
@@ -42,7 +46,17 @@ def test_what_passes_a_limit_is_refused(body):
 
 
 @pytest.mark.fault("F23")
-@pytest.mark.parametrize("body", [b"", b"<a><b></a>", b"<a>", b"\xff\xfe\x00", b'<?xml version="1.0" encoding="no-such"?><a/>', b"<!doctype html><html>"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<a><b></a>",
+        b"<a>",
+        b"\xff\xfe\x00",
+        b'<?xml version="1.0" encoding="no-such"?><a/>',
+        b"<!doctype html><html>",
+    ],
+)
 def test_a_broken_text_is_asked_for_again(body):
     with pytest.raises((RetryLater, GiveUp)):
         read_xml(body, "Radicale")
@@ -59,7 +73,9 @@ def test_text_in_a_request_is_escaped():
 
 
 @pytest.mark.fault("F66")
-@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000])
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000]
+)
 def test_deep_json_is_refused(text):
     with pytest.raises(RetryLater):
         read_json(text, "Google")

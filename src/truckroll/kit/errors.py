@@ -30,9 +30,16 @@ class RetryLater(VendorError):
 
 
 class SignIn(VendorError):
-    """The system does not accept the account's credentials; a person must sign in again."""
+    """The system does not accept the account's credentials; a person must sign in again.
+
+    `body` is what the system answered, for those who know its words; it is never shown.
+    """
 
     code = "sign_in"
+
+    def __init__(self, says: str, body: bytes = b"") -> None:
+        super().__init__(says)
+        self.body = body
 
 
 class StartOver(VendorError):

@@ -270,7 +270,7 @@ class Client:
                 continue
             if response.status == 401:  # noqa: PLR2004 -- statuses are best known by number
                 if renewed or not await self._renewed():
-                    raise outcomes.not_signed_in(self.system, self.account)
+                    raise outcomes.not_signed_in(self.system, self.account, response.body)
                 renewed = True
             elif self._asks_for_pause(response):
                 self._pause(job, response, tries)

@@ -37,7 +37,9 @@ def paused(system: str, seconds: float, status: int | None = None) -> RetryLater
     )
 
 
-def not_signed_in(system: str, account: str) -> SignIn:
+def not_signed_in(system: str, account: str, body: bytes = b"") -> SignIn:
     """Return the error for credentials that a system does not accept (401)."""
     whose = f" of account {account}" if account else ""
-    return SignIn(f"{system} does not accept the sign-in{whose} any more. Sign in again [401].")
+    return SignIn(
+        f"{system} does not accept the sign-in{whose} any more. Sign in again [401].", body
+    )

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import (
 )
 
 import msgspec
-from defusedxml.common import DefusedXmlException
+from defusedxml.common import DefusedXmlException, DTDForbidden
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 from truckroll.kit.errors import GiveUp, RetryLater
@@ -71,6 +71,13 @@ def read_xml(body: bytes, system: str, limits: XmlLimits = XML_LIMITS) -> Elemen
     try:
         parser.feed(body)
         root = parser.close()
+    except DTDForbidden as error:
+        if str(error.name).lower() != "html":
+            raise _harmful(system) from None
+        raise RetryLater(
+            f"{system} answered with a web page where XML was expected; nothing was taken from "
+            "it, and it is asked for again."
+        ) from None
     except (DefusedXmlException, _TooMuchError):
         raise _harmful(system) from None
     except (ParseError, ValueError, LookupError):
