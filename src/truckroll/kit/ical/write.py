@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 import msgspec
 
 from truckroll.kit.errors import HoldRecord
-from truckroll.kit.ical.fields import MARK, WRITTEN, ZONE, put_field, same_stored
+from truckroll.kit.ical.fields import MARK, WRITTEN, ZONE, put_field, read_fields, same_stored
 from truckroll.kit.ical.lines import (
     Component,
     Line,
@@ -24,11 +24,11 @@ from truckroll.kit.ical.lines import (
 from truckroll.kit.ical.read import VEvents, events_of, newest, sequence_of
 from truckroll.kit.ical.series import override_key, read_series
 from truckroll.kit.ical.times import moment_text
-from truckroll.kit.ical.vtimezone import make_vtimezone
+from truckroll.kit.ical.vtimezone import make_vtimezone, read_vtimezone
 from truckroll.kit.ical.when import read_when
-from truckroll.kit.ical.zones import Zones
-from truckroll.model.records import Fields, Occurrence, Occurrences, same
-from truckroll.model.recurrence import ordinal_keys, reanchor
+from truckroll.kit.ical.zones import Zones, difference
+from truckroll.model.records import Fields, Occurrence, Occurrences, Value, same
+from truckroll.model.recurrence import ordinal_keys, reanchor, visit_at
 from truckroll.model.rrule import parse_rrule
 from truckroll.model.time import AllDay, Rule, Timed, When, instant, wall
 
