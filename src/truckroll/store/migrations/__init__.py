@@ -1,0 +1,1 @@
+"""Migrations: `pre` runs before the new code, `post` after it."""

@@ -1,0 +1,1 @@
+"""Migrations that run before the new code."""

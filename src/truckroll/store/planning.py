@@ -1,0 +1,312 @@
+"""Planning: links in bounded batches, and the journal of what was decided about them."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg import AsyncCursor
+
+from truckroll.store.base import RECORD, Base, Row, record_row, to_json
+from truckroll.store.links import LINK, SQL, encode_holds, end_row, link_row, whole_links
+from truckroll.sync.ports import OpenStep
+from truckroll.sync.types import Decision, Link, Note, RecordRow, Step
+
+_KEY_BYTES = 8
+
+
+class _Stored(NamedTuple):
+    """A link's row as it was locked."""
+
+    id: int
+    mirror: int
+    row: int
+    touched: int
+    look_at: datetime | None
+    due: bool
+    holds: bytes | None
+
+
+class PlanningStore(Base):
+    """Implements `sync.ports.Planning`."""
+
+    async def adopt(
+        self, mirror: int, side: str, scopes: Sequence[int], *, at: datetime, limit: int
+    ) -> int:
+        """Make links for at most `limit` live records of the scopes that no link has yet.
+
+        A record that appeared, came back, or became ours is looked at once; the cost is that
+        of the records since the last call. Returns how many links were made.
+        """
+        made = 0
+        async with self._transaction() as cursor:
+            for scope in sorted(set(scopes)):
+                while made < limit:
+                    new, more = await _adopt(cursor, mirror, side, scope, at, limit - made)
+                    made += new
+                    if not more:
+                        break
+        return made
+
+    async def due(
+        self, mirror: int, *, at: datetime, after: int, limit: int, everything: bool = False
+    ) -> list[Link]:
+        """Return links of a mirror with `look_at <= at` and id > `after`, by id, ends included.
+
+        The first batch (`after` 0) takes in those whose instant has come. `everything` returns
+        all that are not ended, whatever their `look_at`.
+        """
+        place = {"mirror": mirror, "at": at, "after": after, "limit": limit}
+        async with self._transaction() as cursor:
+            if not everything and after <= 0:
+                await cursor.execute(SQL["come_due"], place)
+            query = SQL["everything" if everything else "due"].replace(b"{link}", LINK)
+            await cursor.execute(query, place)
+            return await whole_links(cursor)
+
+    async def links(self, ids: Sequence[int]) -> list[Link]:
+        """Return these links, by id, ends included."""
+        async with self._transaction() as cursor:
+            return await read_links(cursor, ids)
+
+    async def candidates(
+        self, mirror: int, scopes: Sequence[int], coarse: Sequence[str], marks: Sequence[str]
+    ) -> list[RecordRow]:
+        """Return live records of these scopes without end in the mirror, by coarse key or mark."""
+        place = {"mirror": mirror, "scopes": list(scopes)}
+        async with self._transaction() as cursor:
+            await cursor.execute(
+                SQL["candidates"].replace(b"{record}", RECORD),
+                {**place, "coarse": list(coarse), "marks": list(marks)},
+            )
+            return [record_row(row) async for row in cursor]
+
+    async def journal(
+        self, run: int, decisions: Sequence[Decision], *, at: datetime
+    ) -> list[OpenStep]:
+        """Store what was decided and open the intents of its steps, in one transaction.
+
+        A link whose stored row is newer than `link.row` is left alone, as are its steps. Steps
+        of an end that has an open intent are dropped. A link that was made due since it was read
+        (`link.touched`) stays due. Returns the opened steps with ids, in order.
+        """
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["lock_links"], {"ids": [one.link.id for one in decisions]})
+            stored = {row[0]: _Stored(*row) async for row in cursor}
+            fresh = [
+                one
+                for one in decisions
+                if (link := stored.get(one.link.id)) is not None and link.row <= one.link.row
+            ]
+            named, new = await _name_ends(cursor, fresh)
+            await _write_ends(cursor, named, new, stored)
+            await _write_links(cursor, named, stored, at)
+            await write_story(
+                cursor, [(one.link.id, note) for one in named for note in one.notes], run, at
+            )
+            steps = [step for one in named for step in one.steps]
+            return await _open(cursor, run, steps, stored, at)
+
+    async def attach(self, link: int, end: int, record: int) -> Link:
+        """Let an end without a record stand for an observed one of its scope (matching).
+
+        An end that has a record keeps it. Returns the link as it is then.
+        """
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["lock_links"], {"ids": [link]})
+            await cursor.execute(SQL["attach"], {"link": link, "end": end, "record": record})
+            if cursor.rowcount:
+                await cursor.execute(SQL["attached"], {"link": link})
+            (whole,) = await read_links(cursor, [link])
+            return whole
+
+
+async def read_links(cursor: AsyncCursor[Row], ids: Sequence[int]) -> list[Link]:
+    """Return links by id, ends included."""
+    await cursor.execute(SQL["links"].replace(b"{link}", LINK), {"ids": list(ids)})
+    return await whole_links(cursor)
+
+
+async def _adopt(
+    cursor: AsyncCursor[Row], mirror: int, side: str, scope: int, at: datetime, limit: int
+) -> tuple[int, bool]:
+    """Adopt among the next `limit` arrivals of a scope.
+
+    Returns how many were adopted, and whether there may be more arrivals.
+    """
+    place = {"mirror": mirror, "scope": scope, "side": side, "at": at}
+    await cursor.execute(SQL["adoption"], place)
+    row = await cursor.fetchone()
+    await cursor.execute(SQL["arrivals"], {**place, "after": row[0] if row else 0, "limit": limit})
+    arrivals = await cursor.fetchall()
+    if not arrivals:
+        return 0, False
+    await cursor.execute(SQL["move_adoption"], {**place, "arrived": arrivals[-1][1]})
+    taken = [row for row in arrivals if row[4]]
+    if taken:
+        keys = [secrets.token_hex(_KEY_BYTES) for _ in taken]
+        await cursor.execute(SQL["new_links"], {**place, "keys": keys})
+        ids = {row[1]: row[0] async for row in cursor}
+        ends = {
+            "account": taken[0][2],
+            "links": [ids[key] for key in keys],
+            "external_ids": [row[3] for row in taken],
+            "records": [row[0] for row in taken],
+        }
+        await cursor.execute(SQL["new_ends"], {**place, **ends})
+    return len(taken), len(arrivals) == limit
+
+
+async def _name_ends(
+    cursor: AsyncCursor[Row], decisions: list[Decision]
+) -> tuple[list[Decision], frozenset[int]]:
+    """Give the new ends their ids, wherever the decisions name them; return those ids too."""
+    count = sum(end.id < 0 for one in decisions for end in one.link.ends)
+    if not count:
+        return decisions, frozenset()
+    await cursor.execute(SQL["end_ids"], {"count": count})
+    new = [int(row[0]) for row in await cursor.fetchall()]
+    ids = iter(new)
+    named = [
+        _renamed(one, {end.id: next(ids) for end in one.link.ends if end.id < 0})
+        for one in decisions
+    ]
+    return named, frozenset(new)
+
+
+def _renamed(decision: Decision, ids: Mapping[int, int]) -> Decision:
+    if not ids:
+        return decision
+    replace = msgspec.structs.replace
+
+    def renamed(items: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(replace(one, end=ids.get(one.end, one.end)) for one in items)
+
+    link = replace(
+        decision.link,
+        by={field: ids.get(end, end) for field, end in decision.link.by.items()},
+        ends=tuple(replace(end, id=ids.get(end.id, end.id)) for end in decision.link.ends),
+    )
+    return replace(
+        decision,
+        link=link,
+        changed=True,
+        steps=renamed(decision.steps),
+        holds=renamed(decision.holds),
+        notes=renamed(decision.notes),
+    )
+
+
+async def _write_ends(
+    cursor: AsyncCursor[Row],
+    decisions: list[Decision],
+    new: frozenset[int],
+    stored: Mapping[int, _Stored],
+) -> None:
+    inserted: list[dict[str, Any]] = []
+    updated: list[dict[str, Any]] = []
+    for one in decisions:
+        if not one.changed:
+            continue
+        place = {"link": one.link.id, "mirror": stored[one.link.id].mirror}
+        for end in one.link.ends:
+            rows = inserted if end.id in new else updated
+            rows.append({**end_row(end), **place, "id": end.id})
+    if inserted:
+        await cursor.executemany(SQL["insert_end"], inserted)
+    if updated:
+        await cursor.executemany(SQL["update_end"], updated)
+
+
+async def _write_links(
+    cursor: AsyncCursor[Row],
+    decisions: list[Decision],
+    stored: Mapping[int, _Stored],
+    at: datetime,
+) -> None:
+    decided: list[dict[str, Any]] = []
+    looked_at: list[dict[str, Any]] = []
+    for one in decisions:
+        before = stored[one.link.id]
+        row = {**link_row(one.link), "holds": encode_holds(one.holds, before.holds, at)}
+        if one.link.touched not in (0, before.touched):
+            row |= {"look_at": before.look_at, "due": before.due}
+        else:
+            row |= {"look_at": one.look_again_at, "due": False}
+        (decided if one.changed or one.steps else looked_at).append(row)
+    if decided:
+        await cursor.executemany(SQL["decide_link"], decided)
+    if looked_at:
+        await cursor.executemany(SQL["look_again"], looked_at)
+
+
+async def _open(
+    cursor: AsyncCursor[Row],
+    run: int,
+    steps: Sequence[Step],
+    stored: Mapping[int, _Stored],
+    at: datetime,
+) -> list[OpenStep]:
+    """Open the intents of steps whose end has none open; the links are locked."""
+    if not steps:
+        return []
+    await cursor.execute(SQL["merged"], {"ends": [step.end for step in steps]})
+    ends = {row[0]: (row[1], row[2] or b"") async for row in cursor}
+    first: dict[int, Step] = {}
+    for step in steps:
+        if step.end in ends and not ends[step.end][0]:
+            first.setdefault(step.end, step)
+    await cursor.execute(SQL["step_ids"], {"count": len(first)})
+    ids = [int(row[0]) for row in await cursor.fetchall()]
+    opened = [
+        OpenStep(id_, step, ends[step.end][1])
+        for id_, step in zip(ids, first.values(), strict=True)
+    ]
+    mirrors = {stored[one.step.link].mirror for one in opened}
+    recipes = {mirror: await _recipe_of(cursor, mirror) for mirror in mirrors}
+    rows = [
+        {
+            "id": one.id,
+            "run": run,
+            "recipe": recipes[stored[one.step.link].mirror],
+            "link": one.step.link,
+            "end": one.step.end,
+            "step": to_json(one.step),
+            "raw": one.raw,
+            "at": at,
+        }
+        for one in opened
+    ]
+    await cursor.executemany(SQL["insert_step"], rows)
+    await cursor.execute(SQL["open_ends"], {"ends": list(first)})
+    return opened
+
+
+async def _recipe_of(cursor: AsyncCursor[Row], mirror: int) -> int:
+    await cursor.execute(SQL["recipe_of"], {"mirror": mirror})
+    row = await cursor.fetchone()
+    assert row is not None, "the mirror is not known"
+    return int(row[0])
+
+
+async def write_story(
+    cursor: AsyncCursor[Row], lines: Sequence[tuple[int, Note]], run: int, at: datetime
+) -> None:
+    """Add lines to the stories of links."""
+    if lines:
+        await cursor.executemany(
+            SQL["insert_story"],
+            [
+                {
+                    "link": link,
+                    "at": at,
+                    "code": note.code,
+                    "text": note.text,
+                    "end": note.end,
+                    "run": run,
+                    "data": to_json(note.data) if note.data else None,
+                }
+                for link, note in lines
+            ],
+        )

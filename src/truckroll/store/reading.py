@@ -1,0 +1,145 @@
+"""Reading: observations come in, and the cursor moves with them in one transaction."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncCursor
+
+from truckroll.kit.contract import Item, Page
+from truckroll.store.base import RECORD, Base, Row, named_sql, record_row, unique
+from truckroll.store.observe import Held, Observed, observe
+from truckroll.sync.ports import PageResult
+from truckroll.sync.types import RecordRow
+
+SQL = named_sql("reading")
+
+
+class ReadingStore(Base):
+    """Implements `sync.ports.Reading`."""
+
+    async def begin_listing(self, scope: int) -> int:
+        """Return the id of a new listing of a scope; ids grow."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["begin_listing"], {"scope": scope})
+            row = await cursor.fetchone()
+            assert row is not None, "the scope is not known"
+            return int(row[0])
+
+    async def store_page(
+        self, scope: int, listing: int, kind: str, page: Page, *, at: datetime, keep_cursor: bool
+    ) -> PageResult:
+        """Store a page's items as observations and move the scope's cursor, in one transaction.
+
+        The last of several items with one id counts. An item whose version is the one held is
+        the same, whatever its fields. Fields that an item does not name were not read and stay.
+        """
+        items = {item.id: item for item in page.items}
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["lock_scope"], {"scope": scope})
+            row = await cursor.fetchone()
+            assert row is not None, "the scope is not known"
+            place = {"account": row[0], "scope": scope, "listing": listing, "at": at}
+            seen = await observe_items(cursor, place, kind, list(items.values()))
+            sighted = [
+                *page.unchanged,
+                *(id_ for id_, one in zip(items, seen, strict=True) if one.row is None),
+            ]
+            if sighted:
+                await cursor.execute(SQL["same"], {**place, "ids": sighted})
+            stirred = [one.held for one in seen if one.stir]
+            await touch(cursor, stirred, at=at)
+            if page.cursor is not None and not keep_cursor:
+                await cursor.execute(SQL["move_cursor"], {"scope": scope, "cursor": page.cursor})
+        tally = Counter(one.news for one in seen)
+        tally["same"] += len(page.unchanged)
+        return PageResult(**{str(news): count for news, count in tally.items()})
+
+    async def finish_listing(self, scope: int, listing: int, *, at: datetime) -> list[RecordRow]:
+        """End a complete listing: set `complete_at`; return present records it did not show.
+
+        Unreadable records count as present. Nothing is marked gone by this.
+        """
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["finish_listing"], {"scope": scope, "at": at})
+            await cursor.execute(
+                SQL["unseen"].replace(b"{record}", RECORD), {"scope": scope, "listing": listing}
+            )
+            return [record_row(row) async for row in cursor]
+
+    async def set_cursor(self, scope: int, cursor: str | None) -> None:
+        """Set the cursor of a scope."""
+        async with self._transaction() as transaction:
+            await transaction.execute(SQL["move_cursor"], {"scope": scope, "cursor": cursor})
+
+    async def mark_gone(self, records: Sequence[int], *, at: datetime) -> None:
+        """Note that these records are proven absent; links that have them become due."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["scopes_of"], {"ids": list(records)})
+            scopes = unique([row[0] async for row in cursor])
+            await cursor.execute(SQL["lock_scopes"], {"scopes": scopes})
+            await mark_gone(cursor, records, at=at)
+            await touch(cursor, records, at=at)
+
+    async def versions(self, scope: int, ids: Sequence[str]) -> Mapping[str, str | None]:
+        """Return the version held of each record among `ids` that is there, readable or not."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["versions"], {"scope": scope, "ids": list(ids)})
+            return {row[0]: row[1] async for row in cursor}
+
+
+async def observe_items(
+    cursor: AsyncCursor[Row],
+    place: Mapping[str, Any],
+    kind: str,
+    items: Sequence[Item],
+    *,
+    reply: bool = False,
+) -> list[Observed]:
+    """Write observations of one scope, whose row is locked; return what each was.
+
+    `place` holds `account`, `scope`, `listing` and `at`. Sights of unchanged records and links
+    are left to the caller. A `reply` says nothing of a known record's mark and owner.
+    """
+    await cursor.execute(SQL["held"], {**place, "ids": [item.id for item in items]})
+    held = {row[1]: Held(*row) async for row in cursor}
+    orders = await _orders(cursor, len(items))
+    seen = [observe(item, held.get(item.id), kind, orders, reply=reply) for item in items]
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in seen:
+        if one.row is not None:
+            rows[_statement(one.row)].append({**one.row, **place})
+    for name, chosen in rows.items():
+        await cursor.executemany(SQL[name], chosen)
+    if gone := [one.held for one in seen if one.news == "gone"]:
+        await cursor.execute(SQL["gone"], {"ids": gone, "at": place["at"]})
+    if moved := sum(one.live for one in seen):
+        await cursor.execute(SQL["shift_live"], {"scope": place["scope"], "by": moved})
+    return seen
+
+
+def _statement(row: Mapping[str, Any]) -> str:
+    if "id" not in row:
+        return "insert_record"
+    return "update_record" if "state" in row else "update_version"
+
+
+async def _orders(cursor: AsyncCursor[Row], count: int) -> Iterator[int]:
+    await cursor.execute(SQL["orders"], {"count": count})
+    return iter([int(row[0]) for row in await cursor.fetchall()])
+
+
+async def mark_gone(cursor: AsyncCursor[Row], records: Iterable[int], *, at: datetime) -> None:
+    """Mark present records as gone and count them out of their scopes, which are locked."""
+    await cursor.execute(SQL["gone"], {"ids": list(records), "at": at})
+    for scope, count in sorted(Counter([row[0] async for row in cursor]).items()):
+        await cursor.execute(SQL["shift_live"], {"scope": scope, "by": -count})
+
+
+async def touch(
+    cursor: AsyncCursor[Row], records: Iterable[int], *, at: datetime, but: Sequence[int] = ()
+) -> None:
+    """Make the links due that have one of these records, except the links in `but`."""
+    if ids := list(records):
+        await cursor.execute(SQL["touch"], {"records": ids, "at": at, "but": list(but)})

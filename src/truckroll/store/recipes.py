@@ -1,0 +1,130 @@
+"""Installed recipes: versions with their bindings and choices, and their mirrors."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from truckroll.store.base import Base, Row, named_sql, to_json
+
+SQL = named_sql("recipes")
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of an installed recipe: its text, the accounts it is bound to, and choices."""
+
+    id: int
+    name: str
+    version: int
+    toml: str
+    bindings: dict[str, Any]
+    choices: dict[str, Any]
+    installed_at: datetime
+
+
+class RecipesStore(Base):
+    """Recipes and mirrors of a tenant."""
+
+    async def install_recipe(
+        self, name: str, toml: str, bindings: Mapping[str, Any], choices: Mapping[str, Any]
+    ) -> int:
+        """Install a recipe, or a new version of it; return the version, which counts from 1.
+
+        What every earlier version was is kept.
+        """
+        row = {
+            "toml": toml,
+            "bindings": to_json(dict(bindings)),
+            "choices": to_json(dict(choices)),
+        }
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["lock_recipe"], {"name": name})
+            recipe = await cursor.fetchone()
+            assert recipe is not None
+            await cursor.execute(SQL["next_version"], {**row, "recipe": recipe[0]})
+            version = await cursor.fetchone()
+            assert version is not None
+            await cursor.execute(SQL["set_version"], {"recipe": recipe[0], "version": version[0]})
+        return int(version[0])
+
+    async def recipe(self, name: str) -> Recipe | None:
+        """Return the present version of a recipe."""
+        found = await self._recipes(SQL["recipes"], name)
+        return found[0] if found else None
+
+    async def recipes(self) -> list[Recipe]:
+        """Return the present version of every recipe, by name."""
+        return await self._recipes(SQL["recipes"], None)
+
+    async def history(self, name: str) -> list[Recipe]:
+        """Return all versions of a recipe, the oldest first."""
+        return await self._recipes(SQL["history"], name)
+
+    async def set_choices(self, name: str, choices: Mapping[str, Any]) -> int:
+        """Install the same recipe with other choices; return the new version."""
+        known = await self.recipe(name)
+        if known is None:
+            raise KeyError(name)
+        return await self.install_recipe(name, known.toml, known.bindings, choices)
+
+    async def rollback(self, name: str, version: int) -> int:
+        """Install an earlier version again, as a new one; return its number.
+
+        Raises KeyError where there is no such version.
+        """
+        for old in await self.history(name):
+            if old.version == version:
+                return await self.install_recipe(name, old.toml, old.bindings, old.choices)
+        raise KeyError(version)
+
+    async def mirror_id(self, recipe: int, name: str) -> int:
+        """Return the id of a recipe's mirror, which is the same for all versions."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["mirror"], {"recipe": recipe, "name": name})
+            row = await cursor.fetchone()
+            assert row is not None
+            return int(row[0])
+
+    async def touch(
+        self, mirror: int, links: Sequence[int] | None = None, *, at: datetime | None = None
+    ) -> None:
+        """Make live links of a mirror due: these, or all of them."""
+        chosen = list(links) if links is not None else None
+        row = {"mirror": mirror, "links": chosen, "at": at or datetime.now(UTC)}
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["touch_mirror"], row)
+
+    async def allow(
+        self, recipe: int, brake: str, bound: int, by: str, *, at: datetime | None = None
+    ) -> None:
+        """Remember a person's answer to a brake, with its bound: so many are right."""
+        row = {"recipe": recipe, "brake": brake, "bound": bound, "by": by}
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["allow"], {**row, "at": at or datetime.now(UTC)})
+
+    async def allowance(self, recipe: int, brake: str, *, since: datetime) -> int:
+        """Return the highest bound that was answered to a brake since an instant, 0 for none."""
+        async with self._transaction() as cursor:
+            place = {"recipe": recipe, "brake": brake, "since": since}
+            await cursor.execute(SQL["allowance"], place)
+            row = await cursor.fetchone()
+            assert row is not None
+            return int(row[0])
+
+    async def _recipes(self, query: bytes, name: str | None) -> list[Recipe]:
+        async with self._transaction() as cursor:
+            await cursor.execute(query, {"name": name})
+            return [_recipe(row) async for row in cursor]
+
+
+def _recipe(row: Row) -> Recipe:
+    return Recipe(
+        id=row[0],
+        name=row[1],
+        version=row[2],
+        toml=row[3],
+        bindings=msgspec.json.decode(row[4]),
+        choices=msgspec.json.decode(row[5]),
+        installed_at=row[6],
+    )

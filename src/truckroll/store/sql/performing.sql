@@ -1,0 +1,103 @@
+-- name: places
+select s.link, e.scope from step s
+join link_end e on e.id = s.link_end where s.id = any(%(ids)s::bigint[])
+
+-- name: open_steps
+select id, run, recipe, link, link_end, step from step
+where id = any(%(ids)s::bigint[]) and open
+
+-- name: written_ends
+select id, record, base, given, holds from link_end where id = any(%(ends)s::bigint[])
+
+-- name: links
+select id, key, holds from link where id = any(%(ids)s::bigint[]) order by id for update
+
+-- name: finish_step
+update step set open = %(open)s, kind = %(kind)s, outcome = %(outcome)s, done_at = %(done_at)s
+where id = %(step)s
+
+-- name: finish_end
+-- The record is that of the reply; a system may give a new id to what it was told to change.
+update link_end e set open = %(open)s, base = %(base)s, given = %(given)s, holds = %(holds)s,
+  state = coalesce(%(state)s, e.state), decided = coalesce(%(decided)s, e.decided),
+  removed_by_hub = coalesce(%(removed_by_hub)s, e.removed_by_hub),
+  external_id = coalesce(nullif(%(external_id)s, ''), e.external_id),
+  record = coalesce((select id from record
+    where scope = e.scope and external_id = nullif(%(external_id)s, '')), e.record)
+where e.id = %(end)s
+
+-- name: finish_link
+update link set row = row + 1, hold = coalesce(%(hold)s, hold),
+  hold_detail = coalesce(%(hold_detail)s, hold_detail), holds = %(holds)s,
+  touched = touched + %(due)s::boolean::int,
+  look_at = case when %(due)s then %(at)s when due then look_at
+    else coalesce(%(retry_at)s, look_at) end,
+  due = due or %(due)s
+where id = %(link)s
+
+-- name: touch_others
+update link set look_at = %(at)s, due = true, touched = touched + 1
+where id in (
+  select id from link
+  where id in (
+    select e.link from link_end e
+    where e.record = any(%(records)s::bigint[]) and not exists (
+      select from unnest(%(ours)s::bigint[], %(links)s::bigint[]) own (record, link)
+      where own.record = e.record and own.link = e.link))
+  order by id for no key update)
+
+-- name: tally
+insert into tally (recipe, account, scope, at, removal, status, writes)
+values (%(recipe)s, %(account)s, %(scope)s, date_trunc('second', %(at)s::timestamptz),
+  %(removal)s, %(status)s, %(writes)s)
+on conflict (tenant, at, recipe, account, scope, removal, status)
+do update set writes = tally.writes + excluded.writes
+
+-- name: open_intents
+select id, step, raw from step where recipe = %(recipe)s and open order by id
+
+-- name: counts_scope
+select removal, status, sum(writes)::bigint from tally
+where at >= date_trunc('second', %(since)s::timestamptz) and scope = %(id)s
+group by removal, status
+
+-- name: counts_account
+select removal, status, sum(writes)::bigint from tally
+where at >= date_trunc('second', %(since)s::timestamptz) and account = %(id)s
+group by removal, status
+
+-- name: counts_recipe
+select removal, status, sum(writes)::bigint from tally
+where at >= date_trunc('second', %(since)s::timestamptz) and recipe = %(id)s
+group by removal, status
+
+-- name: live_scope
+select live from scope where id = %(id)s
+
+-- name: live_account
+select coalesce(sum(live), 0)::bigint from scope where account = %(id)s
+
+-- name: live_recipe
+-- The scopes that the recipe takes its records from.
+select coalesce(sum(live), 0)::bigint from scope where id in (
+  select a.scope from adoption a join mirror m on m.id = a.mirror where m.recipe = %(id)s)
+
+-- name: start_run
+insert into run (recipe, kind, pid) values (%(recipe)s, %(kind)s, %(pid)s) returning id
+
+-- name: end_run
+update run set ended_at = now(), summary = %(summary)s where id = %(run)s
+
+-- name: close_run
+update run set ended_at = now() where id = %(run)s and ended_at is null
+
+-- name: steps_done
+select id from step where run = %(run)s order by done_at nulls last, id
+
+-- name: steps_by_id
+select id, step, outcome from step where id = any(%(ids)s::bigint[])
+
+-- name: runs
+select id, recipe, kind, started_at, ended_at, summary from run
+where %(recipe)s::bigint is null or recipe = %(recipe)s
+order by id desc limit %(limit)s

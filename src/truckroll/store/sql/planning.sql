@@ -1,0 +1,123 @@
+-- name: adoption
+select arrived from adoption where mirror = %(mirror)s and scope = %(scope)s for update
+
+-- name: arrivals
+-- Records after the last one looked at, with whether the mirror has them already.
+select r.id, r.arrived, r.account, r.external_id,
+  r.state = 'live' and r.owned and not exists (
+    select from link_end e where e.record = r.id and e.mirror = %(mirror)s)
+from record r
+where r.scope = %(scope)s and r.arrived > %(after)s
+order by r.arrived
+limit %(limit)s
+
+-- name: move_adoption
+insert into adoption (mirror, scope, arrived) values (%(mirror)s, %(scope)s, %(arrived)s)
+on conflict (tenant, mirror, scope) do update set arrived = excluded.arrived
+
+-- name: new_links
+insert into link (mirror, key, look_at, due)
+select %(mirror)s, key, %(at)s, true from unnest(%(keys)s::text[]) with ordinality k (key, n)
+order by n
+returning id, key
+
+-- name: new_ends
+insert into link_end (link, mirror, side, account, scope, external_id, key, generation, state,
+  record, base, given)
+select l, %(mirror)s, %(side)s, %(account)s, %(scope)s, e, '', 0, 'live', r, '{}', '{}'
+from unnest(%(links)s::bigint[], %(external_ids)s::text[], %(records)s::bigint[]) t (l, e, r)
+
+-- name: come_due
+update link set due = true
+where mirror = %(mirror)s and not due and look_at <= %(at)s
+
+-- name: due
+select {link} from link l
+where l.mirror = %(mirror)s and l.due and l.look_at <= %(at)s and l.id > %(after)s
+order by l.id limit %(limit)s
+
+-- name: everything
+select {link} from link l
+where l.mirror = %(mirror)s and l.state = 'live' and l.id > %(after)s
+order by l.id limit %(limit)s
+
+-- name: links
+select {link} from link l where l.id = any(%(ids)s::bigint[]) order by l.id
+
+-- name: ends
+select e.link, e.id, e.side, e.account, e.scope, coalesce(r.external_id, e.external_id), e.key,
+  e.generation, case when e.record is null or e.state = 'released' then e.state else r.state end,
+  r.version, coalesce(r.owned, true), r.fields, e.base, e.given, e.holds, r.seen_order, r.changed,
+  r.seen_at, r.gone_at, e.removed_by_hub, e.open, e.decided, r.series
+from link_end e left join record r on r.id = e.record
+where e.link = any(%(links)s::bigint[])
+order by e.id
+
+-- name: candidates
+select {record} from record r
+where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'
+  and (r.coarse = any(%(coarse)s::text[]) or r.mark = any(%(marks)s::text[]))
+  and not exists (select from link_end e where e.record = r.id and e.mirror = %(mirror)s)
+order by r.id
+
+-- name: lock_links
+select id, mirror, row, touched, look_at, due, holds from link
+where id = any(%(ids)s::bigint[]) order by id for update
+
+-- name: end_ids
+select nextval('link_end_id_seq') from generate_series(1, %(count)s)
+
+-- name: step_ids
+select nextval('step_id_seq') from generate_series(1, %(count)s)
+
+-- name: insert_end
+insert into link_end (id, link, mirror, side, account, scope, external_id, key, generation, state,
+  record, base, given, holds, removed_by_hub, decided)
+values (%(id)s, %(link)s, %(mirror)s, %(side)s, %(account)s, %(scope)s, %(external_id)s, %(key)s,
+  %(generation)s, %(state)s,
+  (select id from record where scope = %(scope)s and external_id = nullif(%(external_id)s, '')),
+  %(base)s, %(given)s, %(holds)s, %(removed_by_hub)s, %(decided)s)
+
+-- name: update_end
+update link_end e set side = %(side)s, key = %(key)s, generation = %(generation)s,
+  state = %(state)s, external_id = %(external_id)s, base = %(base)s, given = %(given)s,
+  holds = %(holds)s, removed_by_hub = %(removed_by_hub)s, decided = %(decided)s,
+  record = coalesce(e.record, (select id from record
+    where scope = e.scope and external_id = nullif(%(external_id)s, '')))
+where e.id = %(id)s
+
+-- name: decide_link
+update link set state = %(state)s, ended_why = %(ended_why)s, agreed = %(agreed)s,
+  agreed_by = %(agreed_by)s, hold = %(hold)s, hold_detail = %(hold_detail)s,
+  undone = %(undone)s, holds = %(holds)s, look_at = %(look_at)s, due = %(due)s, row = row + 1
+where id = %(id)s
+
+-- name: look_again
+update link set holds = %(holds)s, look_at = %(look_at)s, due = %(due)s where id = %(id)s
+
+-- name: merged
+select e.id, e.open, r.raw from link_end e left join record r on r.id = e.record
+where e.id = any(%(ends)s::bigint[])
+
+-- name: insert_step
+insert into step (id, run, recipe, link, link_end, step, raw, opened_at)
+values (%(id)s, %(run)s, %(recipe)s, %(link)s, %(end)s, %(step)s, %(raw)b, %(at)s)
+
+-- name: open_ends
+update link_end set open = true where id = any(%(ends)s::bigint[])
+
+-- name: recipe_of
+select recipe from mirror where id = %(mirror)s
+
+-- name: attach
+update link_end e set record = r.id, external_id = r.external_id, state = 'live'
+from record r where e.id = %(end)s and e.link = %(link)s and r.id = %(record)s
+  and r.scope = e.scope and e.record is null
+
+-- name: attached
+update link set row = row + 1, due = true, look_at = coalesce(look_at, now())
+where id = %(link)s
+
+-- name: insert_story
+insert into story (link, at, code, text, link_end, run, data)
+values (%(link)s, %(at)s, %(code)s, %(text)s, %(end)s, %(run)s, %(data)s)

@@ -1,0 +1,77 @@
+-- name: begin_listing
+update scope set listing = nextval('listing') where id = %(scope)s returning listing
+
+-- name: lock_scope
+-- One writer per scope: records appear in the order of `arrived`, and no insert clashes.
+select account, listing from scope where id = %(scope)s for no key update
+
+-- name: lock_scopes
+select id, account, listing from scope where id = any(%(scopes)s::bigint[])
+order by id for no key update
+
+-- name: held
+select id, external_id, state, version, fields, changed, mark, series, owned, problem
+from record where scope = %(scope)s and external_id = any(%(ids)s::text[])
+
+-- name: orders
+select nextval('observation') from generate_series(1, %(count)s)
+
+-- name: insert_record
+insert into record (account, scope, external_id, kind, state, version, fields, raw, mark, series,
+  owned, problem, seen_order, changed, seen_at, listing, arrived, number, coarse, begins, ends,
+  recurring)
+values (%(account)s, %(scope)s, %(external_id)s, %(kind)s, %(state)s, %(version)s, %(fields)s,
+  %(raw)b, %(mark)s, %(series)s, %(owned)s, %(problem)s, %(order)s, %(changed)s, %(at)s,
+  %(listing)s, %(order)s, %(number)s, %(coarse)s, %(begins)s, %(ends)s, %(recurring)s)
+
+-- name: update_record
+update record set state = %(state)s, version = %(version)s, fields = %(fields)s,
+  raw = coalesce(%(raw)b, raw), mark = %(mark)s, series = %(series)s, owned = %(owned)s,
+  problem = %(problem)s, changed = %(changed)s, seen_at = %(at)s, gone_at = null,
+  seen_order = coalesce(%(order)s, seen_order), arrived = coalesce(%(arrived)s, arrived),
+  listing = greatest(listing, %(listing)s), number = %(number)s, coarse = %(coarse)s,
+  begins = %(begins)s, ends = %(ends)s, recurring = %(recurring)s
+where id = %(id)s
+
+-- name: update_version
+update record set version = %(version)s, raw = coalesce(%(raw)b, raw), mark = %(mark)s,
+  series = %(series)s, seen_at = %(at)s, listing = greatest(listing, %(listing)s)
+where id = %(id)s
+
+-- name: same
+update record set seen_at = %(at)s, listing = greatest(listing, %(listing)s)
+where scope = %(scope)s and external_id = any(%(ids)s::text[])
+
+-- name: gone
+update record set state = 'gone', gone_at = %(at)s, seen_order = nextval('observation')
+where id = any(%(ids)s::bigint[]) and state <> 'gone'
+returning scope
+
+-- name: shift_live
+update scope set live = live + %(by)s where id = %(scope)s
+
+-- name: move_cursor
+update scope set cursor = %(cursor)s where id = %(scope)s
+
+-- name: touch
+update link set look_at = %(at)s, due = true, touched = touched + 1
+where id in (
+  select id from link
+  where id in (select link from link_end where record = any(%(records)s::bigint[]))
+    and id <> all(%(but)s::bigint[])
+  order by id for no key update)
+
+-- name: finish_listing
+update scope set complete_at = %(at)s where id = %(scope)s
+
+-- name: unseen
+select {record} from record r
+where r.scope = %(scope)s and r.state <> 'gone' and r.listing < %(listing)s
+order by r.id
+
+-- name: scopes_of
+select distinct scope from record where id = any(%(ids)s::bigint[])
+
+-- name: versions
+select external_id, version from record
+where scope = %(scope)s and external_id = any(%(ids)s::text[]) and state <> 'gone'

@@ -1,0 +1,45 @@
+-- name: lock_recipe
+insert into recipe (name, version) values (%(name)s, 0)
+on conflict (tenant, name) do update set version = recipe.version
+returning id, version
+
+-- name: next_version
+insert into recipe_version (recipe, version, toml, bindings, choices)
+select %(recipe)s, coalesce(max(version), 0) + 1, %(toml)s, %(bindings)s, %(choices)s
+from recipe_version where recipe = %(recipe)s
+returning version
+
+-- name: set_version
+update recipe set version = %(version)s where id = %(recipe)s
+
+-- name: recipes
+select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at
+from recipe r join recipe_version v on v.recipe = r.id and v.version = r.version
+where %(name)s::text is null or r.name = %(name)s
+order by r.name
+
+-- name: history
+select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at
+from recipe r join recipe_version v on v.recipe = r.id
+where r.name = %(name)s
+order by v.version
+
+-- name: mirror
+insert into mirror (recipe, name) values (%(recipe)s, %(name)s)
+on conflict (tenant, recipe, name) do update set name = excluded.name
+returning id
+
+-- name: touch_mirror
+update link set look_at = %(at)s, due = true, touched = touched + 1
+where id in (
+  select id from link where mirror = %(mirror)s and state = 'live'
+    and (%(links)s::bigint[] is null or id = any(%(links)s::bigint[]))
+  order by id for no key update)
+
+-- name: allow
+insert into answer (recipe, about, answer, bound, answered_by, at)
+values (%(recipe)s, %(brake)s, 'right', %(bound)s, %(by)s, %(at)s)
+
+-- name: allowance
+select coalesce(max(bound), 0)::bigint from answer
+where recipe = %(recipe)s and about = %(brake)s and at >= %(since)s

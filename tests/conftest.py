@@ -1,0 +1,80 @@
+"""Databases for the tests: one server for all workers, one fresh database per test."""
+
+import fcntl
+import os
+import secrets
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from truckroll.store.embedded import Embedded
+from truckroll.store.migrate import migrate
+from truckroll.store.open import open_store
+
+SERVER_VARIABLE = "TRUCKROLL_TEST_DATABASE"
+
+
+def with_database(url, name):
+    """Return the URL of another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@contextmanager
+def one_worker_at_a_time(place):
+    with place.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def session_place(tmp_path_factory, worker_id="master"):
+    """Return a directory that all workers of this test session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session")
+def server_url(session_place):
+    """Return a superuser's URL: of the named server, else of an embedded one without fsync."""
+    if url := os.environ.get(SERVER_VARIABLE):
+        yield url
+        return
+    server = Embedded(session_place / "server-home", durable=False)
+    yield server.hold()
+    server.let_go()
+
+
+@pytest.fixture(scope="session")
+def template(server_url, session_place):
+    """Return the name of a migrated database, made by the first worker that asks."""
+    noted = session_place / "template"
+    with one_worker_at_a_time(session_place / "template.lock"):
+        if not noted.exists():
+            name = f"truckroll_template_{secrets.token_hex(4)}"
+            with psycopg.connect(server_url, autocommit=True) as connection:
+                connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+            migrate(with_database(server_url, name))
+            noted.write_text(name)
+    return noted.read_text()
+
+
+@pytest.fixture
+def database_url(server_url, template, session_place):
+    """Return the URL of a fresh, migrated database, for its owner."""
+    name = sql.Identifier(f"truckroll_test_{secrets.token_hex(6)}")
+    create = sql.SQL("create database {} template {}").format(name, sql.Identifier(template))
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        with one_worker_at_a_time(session_place / "template.lock"):
+            connection.execute(create)
+        yield with_database(server_url, name.as_string().strip('"'))
+        connection.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+@pytest.fixture
+async def store(database_url, tmp_path):
+    """Return the store of tenant 1 in a fresh database."""
+    async with open_store(database_url, tmp_path / "home") as opened:
+        yield opened
