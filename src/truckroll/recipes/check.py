@@ -82,11 +82,10 @@ def _option(sheet: Sheet, name: str, value: Any) -> Option:
     option = Option(name, asks, default if default is not None else "", words, least, most, is_text)
     if default is None:
         sheet.missing(path, f'the option "{name}" has no default')
-    elif all(isinstance(one, int) for one in (least, most)):
-        if wrong := refuses(option, default):
-            sheet.slip((*path, "default"), wrong)
-    else:
+    elif not isinstance(least, int) or not isinstance(most, int):
         sheet.slip(path, '"least" and "most" must be whole numbers')
+    elif (words or is_text or "most" in table) and (wrong := refuses(option, default)):
+        sheet.slip((*path, "default"), wrong)
     if (bool(words), is_text, "most" in table).count(True) != 1:
         sheet.missing(path, f'say what "{name}" can be: words, or least and most, or text = true')
     return option

@@ -189,7 +189,7 @@ def _field(
         text = f'a line has one of "from", "text" and "value"; here it has {said}'
         sheet.slip(path, text)
     source = sheet.text(table, path, "from", need=False)
-    types: tuple[Any, ...] = (str,)
+    types: tuple[Any, ...] = (str,) if ways == ["text"] else (object,)
     if source and _known_field(sheet, source, (*path, "from"), kind):
         types = kind.types.get(source, (str,))
     text = sheet.text(table, path, "text", need=False)
@@ -198,16 +198,16 @@ def _field(
     name = ""
     if "map" in table and (mapped := _map(sheet, table["map"], (*path, "map"), maps)):
         name = mapped.name
-        if str not in types:
+        if not {str, object} & set(types):
             sheet.slip((*path, "map"), f'a map works on words, and "{source}" is {_named(types)}')
     value = table.get("value")
     if value is not None and not isinstance(value, str | int | bool):
         sheet.slip((*path, "value"), '"value" must be a text, a number, true or false')
         value = None
+    elif value is not None:
+        types = (type(value),)
     uses = sheet.uses("transform", table.get("use", []), (*path, "use"))
     types = _check_chain(sheet, uses, types, (*path, "use"))
-    if ways == ["value"]:
-        types = (type(value),)
     _check_result(sheet, target, types, path, kind)
     both = sheet.setting(table.get("both", "never"), (*path, "both"), one_of("both", BOTH))
     if both != "never":
@@ -245,9 +245,10 @@ def _check_chain(
     """Each transform must take what the one before gives; return what the last one gives."""
     for index, (use, function) in enumerate(uses):
         takes = _plain(function.takes)
-        if object not in takes and not set(takes) & set(types):
+        if object not in (*takes, *types) and not set(takes) & set(types):
             text = f'"{use.name}" works on {_named(takes)}, and this is {_named(types)}'
             sheet.slip((*path, index), text)
+            return (object,)
         types = _plain(function.gives)
     return types
 

@@ -43,8 +43,7 @@ def assigned(fields: Fields, ctx: GateContext) -> Problem | None:
 def not_cancelled(fields: Fields, ctx: GateContext) -> Problem | None:
     """Let no cancelled record through; it waits as `cancelled`.
 
-    What happens to a copy that is there already is the mirror's `cancelled` rule, so this gate
-    is only needed to make that copy freeze.
+    A copy that is there already then follows the mirror's `leaving` rule, not `cancelled`.
     """
     if fields.get("status") != "cancelled":
         return None

@@ -85,10 +85,11 @@ class Sheet:
             return ""
         by = {word: item for word, item in value.items() if word != "option"}
         if not by:
-            for sample in option.words or (option.default,):
+            samples = option.words or (option.default if option.text else option.least,)
+            for sample in samples:
+                wrong = accept(sample)
                 # A text can be chosen where a list is wanted: it is taken apart at its commas.
-                wrong = accept(sample) and (not option.text or accept((str(sample),)))
-                if wrong:
+                if wrong and not (option.text and not accept((str(sample),))):
                     self.slip(path, f'the option "{name}" does not fit: {wrong}')
             return Chosen(name)
         for word in by.keys() - option.words.keys():
@@ -139,7 +140,7 @@ def one_of(key: str, words: Iterable[str]) -> Accept:
         if value in words:
             return ""
         meant = did_you_mean(value, words) if isinstance(value, str) else ""
-        shown = f'"{value}"' if isinstance(value, str) else str(value)
+        shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
         listed = ", ".join(words)
         return f'"{key}" cannot be {shown}' + (meant or f"; it can be: {listed}")
 

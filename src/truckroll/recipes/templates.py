@@ -13,6 +13,7 @@ from truckroll.model.records import Fields, Kind, Value, as_text
 
 # What separates the parts of a line; a part without content vanishes with its separator.
 _SEPARATOR = re.compile(r"( · | \| | – | — | / |, )(?![^{}]*\})")
+_LABEL = re.compile(r"[^{}]*?: ")
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 Names = tuple[str, ...]
@@ -32,15 +33,25 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """A parsed template: its lines, each a tuple of parts."""
+class Row:
+    """A line of a template: its label (`Contact: `), and the parts behind it."""
 
-    lines: tuple[tuple[Part, ...], ...]
+    label: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template: its lines."""
+
+    lines: tuple[Row, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """All names in braces, in order, each once."""
-        every = (name for line in self.lines for part in line for one in part.names for name in one)
+        every = (
+            name for line in self.lines for part in line.parts for one in part.names for name in one
+        )
         return tuple(dict.fromkeys(every))
 
     @property
@@ -75,10 +86,12 @@ def parse(text: str) -> Template:
     """Return a template; raises TemplateError for braces that do not pair up."""
     lines = []
     for line in text.strip("\n").split("\n"):
-        cut = _SEPARATOR.split(line)
+        found = _LABEL.match(line)
+        label = found[0] if found else ""
+        cut = _SEPARATOR.split(line[len(label) :])
         parts = [Part("", _pieces(cut[0]))]
         parts += [Part(cut[at], _pieces(cut[at + 1])) for at in range(1, len(cut), 2)]
-        lines.append(tuple(parts))
+        lines.append(Row(label, tuple(parts)))
     return Template(tuple(lines))
 
 
@@ -98,16 +111,18 @@ def _pieces(text: str) -> tuple[str | Names, ...]:
     return tuple(piece for piece in pieces if piece)
 
 
-def _line_text(line: tuple[Part, ...], fields: Fields, *, many: bool) -> str | None:
+def _line_text(line: Row, fields: Fields, *, many: bool) -> str | None:
     """Return the text of a line, or None where it has fields and all are empty."""
-    texts = [(part, *_part_text(part, fields, many=many)) for part in line]
-    if any(part.names for part in line) and not any(full for part, _, full in texts if part.names):
+    texts = [(part, *_part_text(part, fields, many=many)) for part in line.parts]
+    if any(part.names for part in line.parts) and not any(
+        full for part, _, full in texts if part.names
+    ):
         return None
     out = ""
     for part, text, full in texts:
         if text and (full or not part.names):
             out += (part.separator if out else "") + text
-    return out
+    return line.label + out
 
 
 def _part_text(part: Part, fields: Fields, *, many: bool) -> tuple[str, bool]:
