@@ -15,6 +15,7 @@ from truckroll.sync.match import Matcher, coarse_keys
 from truckroll.sync.perform import Hand, Performer, look_up
 from truckroll.sync.plan import plan
 from truckroll.sync.read import ScopeReport, read_scope
+from truckroll.sync.types import End, Link
 from truckroll.sync.undo import Done, plan_undo
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from truckroll.sync.context import Context
     from truckroll.sync.ports import OpenStep, Store, StoredScope
-    from truckroll.sync.types import Decision, Link, Outcome, Step
+    from truckroll.sync.types import Decision, Outcome, RecordRow, Step
 
 BATCH = 500
 ROUNDS = 3
@@ -56,11 +57,12 @@ class Job:
 
 @dataclass(slots=True)
 class Report:
-    """What a pass found and did. `waiting` are scopes that could not be read."""
+    """What a pass found and did: `steps` were planned, `done` were carried out."""
 
     scopes: list[ScopeReport] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    done: list[Step] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[Step, Outcome]] = field(default_factory=list)
     stops: tuple[Brake, ...] = ()
@@ -130,6 +132,36 @@ async def planned(
         ctx = await job.context(links, matcher.find, waiting)
         yield list(plan(links, ctx))
         given |= matcher.given
+
+
+async def preview_originated(job: Job, waiting: frozenset[int], given: set[int]) -> list[Decision]:
+    """Plan what the followers would originate, without making links of their records.
+
+    `given` are the records that links of the source side would find as theirs.
+    """
+    decisions: list[Decision] = []
+    after = 0
+    scopes = [scope.id for scope in job.targets]
+    while records := await job.store.unlinked(job.mirror, scopes, after=after, limit=BATCH):
+        after = records[-1].id
+        links = [_lonely(job.mirror, one) for one in records if one.id not in given]
+        ctx = await job.context(links, Matcher((), job.match_names).find, waiting)
+        decisions += plan(links, ctx)
+    return decisions
+
+
+def _lonely(mirror: int, record: RecordRow) -> Link:
+    end = End(
+        id=record.id,
+        side="target",
+        account=record.account,
+        scope=record.scope,
+        external_id=record.external_id,
+        state="live",
+        shown=record.fields,
+        version=record.version,
+    )
+    return Link(id=-record.id, mirror=mirror, key=f"new-{record.id}", ends=(end,))
 
 
 async def _matcher(job: Job, links: Sequence[Link], given: set[int]) -> Matcher:
@@ -223,11 +255,12 @@ async def perform(
     While a batch is being performed the next is planned and journalled.
     """
     scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
-    steps_by_id: dict[int, Step] = {}
 
     def heard(outcome: Outcome, opened: OpenStep) -> None:
         report.outcomes[outcome.kind] += 1
-        if outcome.kind != "done":
+        if outcome.kind == "done":
+            report.done.append(opened.step)
+        else:
             report.failures.append((opened.step, outcome))
         if progress is not None:
             progress(outcome, opened)
@@ -238,7 +271,6 @@ async def perform(
         async with asyncio.TaskGroup() as group:
             group.create_task(_feed(job, run, report, queue))
             while (opened := await queue.get()) is not None:
-                steps_by_id.update({one.id: one.step for one in opened})
                 report.steps.extend(one.step for one in opened)
                 await performer.perform(opened)
         if not report.outcomes["conflict"] and not report.outcomes["gone"]:
@@ -257,7 +289,14 @@ async def undo(job: Job, undone: int, run: int, report: Report) -> None:
         if outcome is not None and outcome.kind == "done":
             done[step.link].append(Done(step, outcome))
     scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
-    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now)
+
+    def heard(outcome: Outcome, opened: OpenStep) -> None:
+        if outcome.kind == "done":
+            report.done.append(opened.step)
+        else:
+            report.failures.append((opened.step, outcome))
+
+    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
     ids = list(done)
     for begin in range(0, len(ids), BATCH):
         links = await job.store.links(ids[begin : begin + BATCH])

@@ -1,0 +1,1 @@
+"""The hub's use cases, one per file; `bootstrap` alone wires them to the store and the systems."""

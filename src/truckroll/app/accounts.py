@@ -1,0 +1,144 @@
+"""Accounts: add, list, test, remove."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from truckroll.app.hub import Hub
+from truckroll.app.systems import connector
+from truckroll.app.trouble import TroubleError, known
+from truckroll.kit.contract import Connector, Scope, Session
+from truckroll.kit.errors import VendorError
+from truckroll.kit.http import open_client
+from truckroll.store.accounts import Account
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as people see it; never a secret."""
+
+    name: str
+    system: str
+    title: str
+    settings: dict[str, str]
+    scopes: tuple[str, ...]
+
+
+@asynccontextmanager
+async def sign_in(account: Account, speaks: Connector) -> AsyncIterator[Session]:
+    """Open a session of an account; its connections close with it."""
+    settings = {**account.settings, **account.secrets}
+    transport = speaks.transport(settings)
+    async with open_client(transport, system=speaks.title, account=account.name) as http:
+        yield Session(
+            account=account.name,
+            system=speaks.title,
+            settings=settings,
+            http=http,
+            zone=account.zone,
+        )
+
+
+def _checked(
+    speaks: Connector, answers: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the plain and the secret settings; raises TroubleError naming what is missing."""
+    asked = {one.name: one for one in speaks.settings}
+    for name in answers:
+        if name not in asked:
+            raise known(name, list(asked), f"setting of {speaks.title}")
+    missing = [
+        f"{one.name} ({one.asks})"
+        for one in speaks.settings
+        if one.required and not answers.get(one.name, one.default)
+    ]
+    if missing:
+        raise TroubleError(f"{speaks.title} also needs: {'; '.join(missing)}", usage=True)
+    full = {name: answers.get(name, one.default) for name, one in asked.items()}
+    full = {name: value for name, value in full.items() if value}
+    plain = {name: value for name, value in full.items() if not asked[name].secret}
+    secret = {name: value for name, value in full.items() if asked[name].secret}
+    return plain, secret
+
+
+async def add(
+    hub: Hub, name: str, system: str, answers: Mapping[str, str], *, zone: str = ""
+) -> AccountView:
+    """Add an account: sign in, find its scopes, store it. Nothing is stored if that fails.
+
+    Raises TroubleError with what a person can do.
+    """
+    speaks = connector(system)
+    if any(one.name == name for one in await hub.store.accounts()):
+        raise TroubleError(f'there is an account "{name}" already', usage=True)
+    plain, secret = _checked(speaks, answers)
+    draft = Account(id=0, name=name, system=system, settings=plain, secrets=secret, zone=zone)
+    scopes = await _scopes(draft, speaks)
+    added = await hub.store.add_account(system, name, plain, secret, zone)
+    await hub.store.put_scopes(added.id, scopes)
+    return _view(draft, speaks, scopes)
+
+
+async def _scopes(account: Account, speaks: Connector) -> tuple[Scope, ...]:
+    try:
+        async with sign_in(account, speaks) as session:
+            found = await speaks.scopes(session)
+    except VendorError as error:
+        raise TroubleError(error.says) from error
+    if not found:
+        raise TroubleError(
+            f"{speaks.title} let us in, but shows nothing that can hold appointments"
+        )
+    return found
+
+
+async def refresh(hub: Hub, name: str) -> AccountView:
+    """Sign in again and look for new scopes: what `account test` does."""
+    account = await one(hub, name)
+    speaks = connector(account.system)
+    scopes = await _scopes(account, speaks)
+    await hub.store.put_scopes(account.id, scopes)
+    return _view(account, speaks, scopes)
+
+
+async def one(hub: Hub, name: str) -> Account:
+    """Return an account with its secrets opened; raises TroubleError with the known names."""
+    found = await hub.store.account(name)
+    if found is None:
+        raise known(name, [account.name for account in await hub.store.accounts()], "account")
+    return found
+
+
+async def listed(hub: Hub) -> list[AccountView]:
+    """Return all accounts."""
+    views = []
+    for account in await hub.store.accounts():
+        scopes = tuple(stored.scope for stored in await hub.store.scopes(account.id))
+        views.append(_view(account, connector(account.system), scopes))
+    return views
+
+
+async def remove(hub: Hub, name: str) -> None:
+    """Forget an account. What is in its system stays as it is. Refused while a recipe uses it."""
+    account = await one(hub, name)
+    for recipe in await hub.store.recipes():
+        if name in _named(recipe.bindings):
+            raise TroubleError(
+                f'the recipe "{recipe.name}" works on "{name}"; remove the recipe first', usage=True
+            )
+    await hub.store.remove_account(account.name)
+
+
+def _named(bindings: Mapping[str, str]) -> set[str]:
+    words = [word for value in bindings.values() for word in value.split(",")]
+    return {word.split("/")[0] for word in words}
+
+
+def _view(account: Account, speaks: Connector, scopes: tuple[Scope, ...]) -> AccountView:
+    return AccountView(
+        name=account.name,
+        system=account.system,
+        title=speaks.title,
+        settings=dict(account.settings),
+        scopes=tuple(scope.title for scope in scopes),
+    )

@@ -1,0 +1,210 @@
+"""Plan, apply, undo: one pass of an installed recipe, told to people."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from truckroll.app.installed import HOUR, Installed, load_installed, open_job
+from truckroll.app.overlaps import HORIZON, overlaps_between
+from truckroll.app.systems import scope_label
+from truckroll.app.trouble import TroubleError
+from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
+from truckroll.sync.ports import Busy
+from truckroll.sync.run import (
+    Job,
+    Report,
+    Tally,
+    adopt,
+    check,
+    observe,
+    perform,
+    planned,
+    preview_originated,
+    undo,
+)
+from truckroll.sync.types import Hold, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from truckroll.app.hub import Hub
+    from truckroll.sync.brakes import Brake
+    from truckroll.sync.ports import OpenStep, StoredScope
+    from truckroll.sync.types import Decision, Outcome
+
+
+async def plan(hub: Hub, recipe: str = "") -> PassView:
+    """Read everything and say what `apply` would do. Writes to no system."""
+    installed = await load_installed(hub, recipe)
+    report = Report()
+    async with open_job(hub, installed) as job:
+        await observe(job, report)
+        await adopt(job, "source")
+        decisions = await _planned(job, report)
+        report.steps = [step for one in decisions for step in one.steps]
+        report.decisions = [one for one in decisions if one.holds]
+        tally = Tally()
+        tally.add(report.steps, job.recipe)
+        report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
+        return await _view(hub, installed, job, report, run=None)
+
+
+async def _planned(job: Job, report: Report) -> list[Decision]:
+    given: set[int] = set()
+    decisions = []
+    async for batch in planned(job, report.waiting, given, at=job.now()):
+        decisions += batch
+    if "target" in job.originates:
+        decisions += await preview_originated(job, report.waiting, given)
+    return decisions
+
+
+async def apply(
+    hub: Hub,
+    recipe: str = "",
+    *,
+    confirmed: int = 0,
+    progress: Callable[[Outcome, OpenStep], None] | None = None,
+) -> PassView:
+    """Do what `plan` says: read, plan, ask the brakes, write. `confirmed` answers a brake.
+
+    Raises TroubleError where another run of the recipe is at work.
+    """
+    installed = await load_installed(hub, recipe)
+    began = time.monotonic()
+    report = Report()
+    async with open_job(hub, installed) as job:
+        try:
+            async with hub.store.run(installed.row.id, "apply") as run:
+                await observe(job, report)
+                await adopt(job, "source")
+                report.stops = await _brakes(job, report, confirmed)
+                if not report.stops:
+                    await perform(job, run, report, progress=progress)
+                    if "target" in job.originates:
+                        await adopt(job, "target")
+                        await perform(job, run, report, progress=progress)
+                view = await _view(hub, installed, job, report, run=run)
+                await hub.store.end_run(run, _summary(view))
+        except Busy as error:
+            raise TroubleError(str(error)) from error
+    return msgspec.structs.replace(view, seconds=round(time.monotonic() - began, 3))
+
+
+async def _brakes(job: Job, report: Report, confirmed: int) -> tuple[Brake, ...]:
+    tally = Tally()
+    async for batch in planned(job, report.waiting, set(), at=job.now()):
+        for decision in batch:
+            tally.add(decision.steps, job.recipe)
+    return await check(job, report, tally, confirmed=confirmed, hour=HOUR)
+
+
+async def undo_run(hub: Hub, run: int) -> PassView:
+    """Take back what a run did, as far as nobody changed it since."""
+    found = [one for one in await hub.store.runs(limit=10_000) if one.id == run]
+    if not found:
+        raise TroubleError(f"there is no run {run}", usage=True)
+    names = {row.id: row.name for row in await hub.store.recipes()}
+    installed = await load_installed(hub, names.get(found[0].recipe, ""))
+    report = Report()
+    async with open_job(hub, installed) as job, hub.store.run(installed.row.id, "undo") as new:
+        await undo(job, run, new, report)
+        view = await _view(hub, installed, job, report, run=new)
+        await hub.store.end_run(new, _summary(view))
+    kept = [
+        note.text
+        for decision in report.decisions
+        for note in decision.notes
+        if note.code == "not_undone"
+    ]
+    return msgspec.structs.replace(view, not_undone=kept)
+
+
+def _summary(view: PassView) -> dict[str, object]:
+    return {
+        "writes": view.writes,
+        "by_op": view.by_op,
+        "held": view.held,
+        "failed": view.failed,
+        "stopped": view.stops,
+        "problems": view.problems,
+    }
+
+
+def labels(installed: Installed) -> Callable[[int], str]:
+    """Return how the scopes of an installed recipe are named in sentences."""
+    known = {
+        one.id: scope_label(installed.accounts[one.account].system, one.scope.title)
+        for one in (*installed.sources, *installed.targets)
+    }
+    return lambda id_: known.get(id_, "a calendar that is not in use now")
+
+
+async def _view(
+    hub: Hub, installed: Installed, job: Job, report: Report, *, run: int | None
+) -> PassView:
+    label = labels(installed)
+    accounts = {key: (one.name, one.system) for key, one in installed.accounts.items()}
+    steps = [
+        step_view(step, accounts, label) for step in (report.steps if run is None else report.done)
+    ]
+    holds = await _holds(hub, installed, report, run=run)
+    failures = [
+        f"{step.ref} {step.title}: {outcome.says}"
+        for step, outcome in report.failures
+        if outcome.kind in ("refused", "later", "unknown")
+    ]
+    problems = [f"{label(one.scope)}: {one.error}" for one in report.scopes if one.error]
+    stopped = [says for key, says in report.stopped_accounts.items() if key in accounts]
+    return PassView(
+        run=run,
+        recipe=installed.row.name,
+        writes=len(steps),
+        by_op=by_op(steps),
+        held=len(holds),
+        failed=len(failures) + len(problems),
+        steps=steps,
+        holds=holds,
+        failures=failures,
+        problems=problems + stopped,
+        overlaps=await _overlaps(hub, installed),
+        stops=[one.says for one in report.stops],
+        confirm=max((one.number for one in report.stops), default=0),
+        calls={accounts[key][0]: hand.session.http.calls for key, hand in job.hands.items()},
+        sources=_named(installed, installed.sources),
+        targets=f"{len(installed.targets)} calendars",
+    )
+
+
+async def _holds(
+    hub: Hub, installed: Installed, report: Report, *, run: int | None
+) -> list[HoldView]:
+    label = labels(installed)
+    if run is None:
+        planned_links = {one.link.id for one in report.decisions}
+        found: list[tuple[Link, Hold]] = [
+            (one.link, hold) for one in report.decisions for hold in one.holds
+        ]
+        stored = await hub.store.holds(installed.row.id)
+        found += [(link, hold) for link, hold, _ in stored if link.id not in planned_links]
+    else:
+        found = [(link, hold) for link, hold, _ in await hub.store.holds(installed.row.id)]
+    views = [hold_view(link, hold, label) for link, hold in found]
+    scopes = [one.id for one in (*installed.sources, *installed.targets)]
+    return views + [unreadable_view(row, label) for row in await hub.store.unreadable(scopes)]
+
+
+async def _overlaps(hub: Hub, installed: Installed) -> list[str]:
+    if installed.mirror.overlap == "off" or not installed.mirror.per:
+        return []
+    start = hub.now()
+    found = await overlaps_between(hub, installed, start, start + HORIZON)
+    return [f"{one.b.ref} {one.says(one.b.key)}" for one in found]
+
+
+def _named(installed: Installed, scopes: tuple[StoredScope, ...]) -> str:
+    label = labels(installed)
+    return ", ".join(label(one.id) for one in scopes)
