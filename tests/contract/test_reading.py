@@ -173,6 +173,8 @@ async def test_a_bad_answer_says_nothing_about_records_and_names_what_to_do(visi
 @pytest.mark.parametrize("outside", [False, True])
 async def test_harmful_xml_is_not_read(visit, outside):
     can(visit, "proxy")
+    if visit.connector.system != "caldav":
+        pytest.skip("cannot be asked by REPORT")
     visit.proxy.rule(XmlBomb(outside=outside), method="REPORT")
     with pytest.raises(GiveUp, match="not read"):
         await visit.list()

@@ -74,6 +74,7 @@ FILE = Connector(
             choose_id=lambda _, key: key,
             repeat_safe="client id",
             conditional=True,
+            snapshot=True,
             concurrency=1,
         )
     },

@@ -18,6 +18,7 @@ from truckroll.connectors.file.table import (
     Replace,
     Row,
     Table,
+    is_blank,
     text_of,
 )
 
@@ -29,7 +30,7 @@ def parse(data: bytes, *, lines: bool, bounds: Bounds = BOUNDS) -> Table:
     """Read JSON lines, or an array of objects; rows are numbered by line, or by place in it.
 
     An object inside a row gives columns with dotted names (`customer.name`). A key that a row
-    leaves out is UNSET there, `null` is None. Raises HalfWritten where the end is cut.
+    leaves out is UNSET there, `null` is None; an object that shows nothing is no row. Raises HalfWritten where the end is cut.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -45,6 +46,7 @@ def parse(data: bytes, *, lines: bool, bounds: Bounds = BOUNDS) -> Table:
     rows = tuple(
         Row(number, tuple(flat.get(name, UNSET) for name in header), fault, span)
         for number, flat, fault, span in found
+        if fault or not all(map(is_blank, flat.values()))
     )
     encoding = "utf-8-sig" if data.startswith(b"\xef\xbb\xbf") else "utf-8"
     return Table("jsonl" if lines else "json", tuple(header), rows, text, encoding)
@@ -187,13 +189,11 @@ def _appended(table: Table, change: Append) -> str:
         ending = "\r\n" if like.endswith("\r") else "\n"
         gap = "" if not table.text or table.text.endswith("\n") else ending
         return table.text + gap + row + ending
-    if not table.rows:
-        at = table.text.index("[") + 1
-        return table.text[:at] + row + table.text[at:]
-    start, end = table.rows[-1].span
-    before = table.text[:start]
-    space = before[len(before.rstrip(_SPACE)) :] or " "
-    return table.text[:end] + "," + space + row + table.text[end:]
+    end = len(table.text[: table.text.rindex("]")].rstrip(_SPACE))
+    first = table.text[table.text.index("[") + 1 :]
+    space = first[: len(first) - len(first.lstrip(_SPACE))] or " "
+    comma = "" if table.text[end - 1] == "[" else ","
+    return table.text[:end] + comma + (space if comma else "") + row + table.text[end:]
 
 
 def _with_separator(table: Table, index: int) -> tuple[int, int]:
@@ -201,6 +201,8 @@ def _with_separator(table: Table, index: int) -> tuple[int, int]:
     start, end = table.rows[index].span
     if table.format == "jsonl":
         return start, min(end + 1, len(table.text))
-    if index + 1 < len(table.rows):
-        return start, table.rows[index + 1].span[0]
-    return (table.rows[index - 1].span[1] if index else start), end
+    after = _skip(table.text, end)
+    if table.text[after] == ",":
+        return start, _skip(table.text, after + 1)
+    before = table.text[:start].rstrip(_SPACE)
+    return len(before) - before.endswith(","), end

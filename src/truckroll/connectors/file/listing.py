@@ -147,5 +147,6 @@ async def read(session: Session, _: Scope, id_: str) -> Item:
             return _item(how, line)
     hidden = next((line for line in lines if not row_key(how, line.row)), None)
     if hidden is not None:
-        return Unreadable(id_, f"No row has the key '{id_}', but {hidden.refused}")
+        reason = f"No row has the key {id_}, but a row without key may be it: {hidden.refused}"
+        return Unreadable(id_, reason)
     return Missing(id_)

@@ -69,7 +69,9 @@ class _RowFault(Exception):  # noqa: N818 -- says what is the matter with a row
 
 def reading(table: Table, settings: Mapping[str, str], zone: str, file: str) -> Reading:
     """Return how to read a table under an account's settings; raises GiveUp with what to mend."""
-    sources = layout(table.header, settings.get("columns", ""), settings.get("key", ""), file)
+    sources: Mapping[str, Source] = {}
+    if table.header:  # an empty JSON array shows none, and no row that would need one
+        sources = layout(table.header, settings.get("columns", ""), settings.get("key", ""), file)
     zone = settings.get("zone", "").strip() or zone
     _check_zone(zone, f"The zone of {file}")
     order = _choice(settings, "dates", ("", "dmy", "mdy"), file)
@@ -136,12 +138,14 @@ def row_item(how: Reading, row: Row, key: str, version: str) -> Item:
     """Return a row as the record that it shows, or as Unreadable with the place and the cure."""
     raw = _raw(how, row)
     if row.fault:
-        reason = f"{how.file}, row {row.number}: the row {row.fault}."
+        reason = f"Visit {key} in {how.file}, row {row.number}: the row {row.fault}."
         return Unreadable(key, reason, raw, version)
     try:
         fields, problems = _fields(how, row)
     except _RowFault as fault:
-        return Unreadable(key, f"{how.file}, row {row.number}{fault.args[0]}.", raw, version)
+        return Unreadable(
+            key, f"Visit {key} in {how.file}, row {row.number}{fault.args[0]}.", raw, version
+        )
     if how.table.note and not raw.isascii():
         problems.append(f"{how.file}, row {row.number}: {how.table.note}.")
     mark = None

@@ -10,6 +10,7 @@ from truckroll.connectors.file.table import Append, Drop, Edit, Replace
 from truckroll.connectors.file.wire import Reading, row_item, row_key, row_version
 from truckroll.kit.contract import Change, Draft, Removal, Reply, Scope, Seen, Session
 from truckroll.kit.errors import Gone, HoldRecord, Replan
+from truckroll.kit.normal import explains
 from truckroll.model.records import Fields
 
 _Decide = Callable[[Reading], Edit | None]
@@ -63,16 +64,27 @@ def _reply(how: Reading, id_: str, who: str) -> Reply:
 
 def _who(id_: str, fields: Fields) -> str:
     number, title = fields.get("number"), fields.get("title")
-    return " ".join(str(part) for part in (number or id_, title and f'"{title}"') if part)
+    return f"Visit {number or id_}" + (f' "{title}"' if title else "")
 
 
 async def create(session: Session, _: Scope, draft: Draft) -> Reply:
-    """Append a row whose key is `draft.id`; a row with that key is ours from an earlier try."""
+    """Append a row whose key is `draft.id`, or find it done by an earlier try.
+
+    A row with that key is ours if it carries the mark, or shows just what would be written; any
+    other raises HoldRecord.
+    """
     who = _who(draft.id, draft.fields)
 
     def decide(how: Reading) -> Edit | None:
-        if _find(how, draft.id, who) is not None:
+        taken = _find(how, draft.id, who)
+        if taken is not None:
+            _expect_ours(how, taken, draft, who)
             return None
+        if not how.sources:
+            raise HoldRecord(
+                f"{who} was not written to {how.file}: the table has no row yet, so nobody knows "
+                "its columns; put in a first row by hand."
+            )
         if draft.fields.get("when") is None:
             raise HoldRecord(f"{who} was not written to {how.file}: it has no time.")
         cells = Cells(how, None, who)
@@ -83,6 +95,22 @@ async def create(session: Session, _: Scope, draft: Draft) -> Reply:
         return Append(cells.set)
 
     return _reply(await asyncio.to_thread(_apply, session, decide), draft.id, who)
+
+
+def _expect_ours(how: Reading, index: int, draft: Draft, who: str) -> None:
+    row = how.table.rows[index]
+    item = row_item(how, row, draft.id, row_version(how, row))
+    if isinstance(item, Seen):
+        if item.mark is not None and item.mark == draft.mark:
+            return
+        shown = {name: value for name, value in item.fields.items() if name in draft.fields}
+        shown.pop("number", None)
+        if all(explains(draft.fields[name], value) for name, value in shown.items()):
+            return
+    raise HoldRecord(
+        f"{who} was not written to {how.file}: row {row.number} has the key '{draft.id}' already and "
+        "shows something else; give that row another key."
+    )
 
 
 async def update(session: Session, _: Scope, change: Change) -> Reply:
@@ -118,7 +146,7 @@ async def cancel(session: Session, _: Scope, change: Change) -> Reply:
 
 async def remove(session: Session, _: Scope, removal: Removal) -> None:
     """Delete the row; one that is gone already is fine. Raises Replan, HoldRecord."""
-    who = f"'{removal.id}'"
+    who = _who(removal.id, {})
 
     def decide(how: Reading) -> Edit | None:
         if _find(how, removal.id, who) is None:
