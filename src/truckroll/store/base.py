@@ -1,13 +1,15 @@
 """What all parts of the store share: the connection pool, the transaction, and named SQL."""
 
+import functools
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor
+from psycopg.errors import DeadlockDetected
 from psycopg_pool import AsyncConnectionPool
 
 from truckroll.model.records import Fields, decode_fields, encode_fields
@@ -16,6 +18,9 @@ from truckroll.sync.types import RecordRow
 
 Row = tuple[Any, ...]
 Pool = AsyncConnectionPool[AsyncConnection[Row]]
+P = ParamSpec("P")
+T = TypeVar("T")
+_TRIES = 4
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -24,6 +29,25 @@ def named_sql(file: str) -> Mapping[str, bytes]:
     text = (Path(__file__).parent / "sql" / f"{file}.sql").read_text(encoding="utf-8")
     _, *parts = _NAME.split(text)
     return {name: body.strip().encode() for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def retried(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Run a method, which is one transaction, again where it lost a deadlock.
+
+    Replies to one mirror's writes make links of other mirrors due; rings of mirrors that run at
+    the same time may wait for each other.
+    """
+
+    @functools.wraps(method)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(_TRIES - 1):
+            try:
+                return await method(*args, **kwargs)
+            except DeadlockDetected:
+                continue
+        return await method(*args, **kwargs)
+
+    return run
 
 
 class Base:

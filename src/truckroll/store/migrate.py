@@ -42,7 +42,8 @@ def migrate(url: str) -> None:
             raise DatabaseTrouble(
                 "The database's user may not set up Truckroll's tables:"
                 f" {error.diag.message_primary}. Let its administrator run: create role"
-                f" {APP_ROLE}; grant {APP_ROLE} to <user>; grant create on database <database> to <user>."
+                f" {APP_ROLE}; grant {APP_ROLE} to <user>; grant create on database <database>"
+                " to <user>."
             ) from error
         engine = sqlalchemy.create_engine(
             "postgresql+psycopg://", poolclass=sqlalchemy.NullPool, creator=lambda: _own(url)

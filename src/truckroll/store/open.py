@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from truckroll.store.base import Pool, Row
+from truckroll.store.base import Row
 from truckroll.store.embedded import Embedded
 from truckroll.store.migrate import APP_ROLE, SCHEMA, current, migrate
 from truckroll.store.secret import load_keyring
@@ -24,11 +24,9 @@ _LARGEST_POOL = 10
 
 _PRESENT = "select version_num from truckroll.alembic_version"
 _POWERS = """
-select r.rolsuper or r.rolbypassrls
-  or exists (select from pg_class c where c.relnamespace = to_regnamespace(%(schema)s)
-             and pg_has_role(r.oid, c.relowner, 'member')),
-  r.rolname,
-  (select pg_has_role(r.oid, a.oid, 'member') from pg_roles a where a.rolname = %(app)s)
+select current_user, r.rolsuper or r.rolbypassrls or exists (
+  select from pg_class c where c.relnamespace = to_regnamespace('truckroll')
+    and pg_has_role(r.oid, c.relowner, 'member'))
 from pg_roles r where r.rolname = current_user
 """
 
@@ -48,10 +46,10 @@ async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Sto
         min_size=1,
         max_size=_LARGEST_POOL,
         configure=_configure,
+        check=AsyncConnectionPool.check_connection,  # the server may have been started again
         open=False,
     ) as pool:
         store = Store(pool, tenant, load_keyring(home))
-        await _check(pool)
         async with store._transaction() as cursor:  # noqa: SLF001 -- the store's own opening
             await cursor.execute(
                 "insert into workspace (tenant, name) values (%s, '') on conflict do nothing",
@@ -72,26 +70,50 @@ async def open_home(home: Path, tenant: int = 1) -> AsyncIterator[Store]:
 
 
 async def _prepare(url: str) -> None:
-    """Migrate where the versions differ; explain what stands in the way."""
+    """Migrate where the versions differ, and prove that the application's role can be taken on."""
     try:
-        async with await AsyncConnection.connect(url, autocommit=True) as connection:
-            version = connection.info.server_version
-            try:
-                rows = await (await connection.execute(_PRESENT)).fetchall()
-            except psycopg.errors.UndefinedTable:
-                rows = []
+        connection = await AsyncConnection.connect(url, autocommit=True)
     except psycopg.OperationalError as error:
         raise DatabaseTrouble(
             f"The database does not answer: {str(error).strip()}. Check {URL_VARIABLE}, and that"
             " the server runs."
         ) from error
-    if version < OLDEST:
+    async with connection:
+        if (version := connection.info.server_version) < OLDEST:
+            raise DatabaseTrouble(
+                f"The database is PostgreSQL {version // 10000}; Truckroll needs version"
+                f" {OLDEST // 10000} or newer."
+            )
+        if await _present(connection) != current():
+            await asyncio.to_thread(migrate, url)
+        await _take_role(connection)
+
+
+async def _present(connection: AsyncConnection[Row]) -> frozenset[str]:
+    """Return the versions that the tables have; none where they are not there or not ours."""
+    try:
+        rows = await (await connection.execute(_PRESENT)).fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+        return frozenset()
+    return frozenset(str(row[0]) for row in rows)
+
+
+async def _take_role(connection: AsyncConnection[Row]) -> None:
+    """Refuse to serve where the role cannot be taken on or row-level security does not bind it."""
+    try:
+        await connection.execute(f"set role {APP_ROLE}")
+    except psycopg.Error as error:
         raise DatabaseTrouble(
-            f"The database is PostgreSQL {version // 10000}; Truckroll needs version"
-            f" {OLDEST // 10000} or newer."
+            f"The database's user may not work as {APP_ROLE}: {error.diag.message_primary}."
+            f" Let its administrator run: grant {APP_ROLE} to <user>."
+        ) from error
+    row = await (await connection.execute(_POWERS)).fetchone()
+    if row is None or row[1]:
+        raise DatabaseTrouble(
+            f"The database role {APP_ROLE} can see every tenant's records, so Truckroll does not"
+            " work under it. Let the administrator run: alter role"
+            f" {APP_ROLE} nosuperuser nobypassrls, and let another role own the tables."
         )
-    if frozenset(row[0] for row in rows) != current():
-        await asyncio.to_thread(migrate, url)
 
 
 async def _configure(connection: AsyncConnection[Row]) -> None:
@@ -101,18 +123,3 @@ async def _configure(connection: AsyncConnection[Row]) -> None:
 
 def _as_written(text: str | bytes) -> str | bytes:
     return text
-
-
-async def _check(pool: Pool) -> None:
-    """Refuse to serve under a role that row-level security does not bind."""
-    async with pool.connection() as connection:
-        row = await (
-            await connection.execute(_POWERS, {"schema": SCHEMA, "app": APP_ROLE})
-        ).fetchone()
-    if row is None or row[0]:
-        name = row[1] if row else "the current role"
-        raise DatabaseTrouble(
-            f"The database role {name} can see every tenant's records, so Truckroll does not"
-            f" work under it. Let the administrator make {APP_ROLE} an ordinary role: alter role"
-            f" {APP_ROLE} nosuperuser nobypassrls."
-        )

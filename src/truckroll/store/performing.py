@@ -10,7 +10,7 @@ from psycopg import AsyncCursor
 
 from truckroll.kit.contract import Item, Seen
 from truckroll.model.records import Fields, decode_fields
-from truckroll.store.base import Base, Row, as_json, named_sql, to_json, unique
+from truckroll.store.base import Base, Row, as_json, named_sql, retried, to_json, unique
 from truckroll.store.links import decode_field_holds, decode_holds, encode_holds
 from truckroll.store.planning import write_story
 from truckroll.store.reading import SQL as READING
@@ -66,6 +66,7 @@ class _LinkRow(NamedTuple):
 class PerformingStore(Base):
     """Implements `sync.ports.Performing`."""
 
+    @retried
     async def finish(self, run: int, outcomes: Sequence[Outcome], *, at: datetime) -> None:
         """Store outcomes in one transaction; those of steps that are closed are refused.
 
@@ -244,7 +245,8 @@ def _link_rows(
             text = encode_holds([*before, *new], held[link], at)
             held[link] = text.encode() if text else None
         refused = outcome.kind == "refused"
-        at_once = outcome.kind in ("conflict", "gone")
+        # After a removal the planner looks once more: the link may have come to its end.
+        at_once = outcome.kind in ("conflict", "gone") or (one.done and one.step.op in _REMOVALS)
         late = outcome.kind == "later"
         rows.append(
             {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg import AsyncCursor
 
-from truckroll.store.base import RECORD, Base, Row, record_row, to_json
+from truckroll.store.base import RECORD, Base, Row, record_row, retried, to_json
 from truckroll.store.links import LINK, SQL, encode_holds, end_row, link_row, whole_links
 from truckroll.sync.ports import OpenStep
 from truckroll.sync.types import Decision, Link, Note, RecordRow, Step
@@ -82,6 +82,23 @@ class PlanningStore(Base):
             )
             return [record_row(row) async for row in cursor]
 
+    async def unlinked(
+        self, mirror: int, scopes: Sequence[int], *, after: int = 0, limit: int
+    ) -> list[RecordRow]:
+        """Return live, owned records of these scopes that no link of the mirror has, by id."""
+        place = {"mirror": mirror, "scopes": list(scopes), "after": after, "limit": limit}
+        return await self._records("unlinked", place)
+
+    async def unreadable(self, scopes: Sequence[int], *, limit: int = 1000) -> list[RecordRow]:
+        """Return records of these scopes that are there but cannot be read, by id."""
+        return await self._records("unreadable", {"scopes": list(scopes), "limit": limit})
+
+    async def _records(self, query: str, place: Mapping[str, Any]) -> list[RecordRow]:
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL[query].replace(b"{record}", RECORD), place)
+            return [record_row(row) async for row in cursor]
+
+    @retried
     async def journal(
         self, run: int, decisions: Sequence[Decision], *, at: datetime
     ) -> list[OpenStep]:

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import AsyncCursor
 
 from truckroll.kit.contract import Item, Page
-from truckroll.store.base import RECORD, Base, Row, named_sql, record_row, unique
+from truckroll.store.base import RECORD, Base, Row, named_sql, record_row, retried, unique
 from truckroll.store.observe import Held, Observed, observe
 from truckroll.sync.ports import PageResult
 from truckroll.sync.types import RecordRow
@@ -27,6 +27,7 @@ class ReadingStore(Base):
             assert row is not None, "the scope is not known"
             return int(row[0])
 
+    @retried
     async def store_page(
         self, scope: int, listing: int, kind: str, page: Page, *, at: datetime, keep_cursor: bool
     ) -> PageResult:
@@ -73,6 +74,7 @@ class ReadingStore(Base):
         async with self._transaction() as transaction:
             await transaction.execute(SQL["move_cursor"], {"scope": scope, "cursor": cursor})
 
+    @retried
     async def mark_gone(self, records: Sequence[int], *, at: datetime) -> None:
         """Note that these records are proven absent; links that have them become due."""
         async with self._transaction() as cursor:

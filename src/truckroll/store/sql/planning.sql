@@ -60,6 +60,17 @@ where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'
   and not exists (select from link_end e where e.record = r.id and e.mirror = %(mirror)s)
 order by r.id
 
+-- name: unlinked
+select {record} from record r
+where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live' and r.owned and r.id > %(after)s
+  and not exists (select from link_end e where e.record = r.id and e.mirror = %(mirror)s)
+order by r.id limit %(limit)s
+
+-- name: unreadable
+select {record} from record r
+where r.scope = any(%(scopes)s::bigint[]) and r.state = 'unreadable'
+order by r.id limit %(limit)s
+
 -- name: lock_links
 select id, mirror, row, touched, look_at, due, holds from link
 where id = any(%(ids)s::bigint[]) order by id for update
