@@ -7,6 +7,7 @@ from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.runs import RunsStore
 from truckroll.store.stories import StoriesStore
+from truckroll.sync import ports
 
 
 class Store(
@@ -22,3 +23,8 @@ class Store(
 
     Made by `truckroll.store.open.open_store`. Every method is one transaction of one tenant.
     """
+
+
+def _fulfils(store: Store) -> ports.Store:
+    """Let the type checker prove that the ports are implemented."""
+    return store
