@@ -1,7 +1,7 @@
 """Accounts: add, list, test, remove."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
@@ -10,7 +10,7 @@ from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError, known
 from truckroll.kit.contract import Connector, Scope, Session
 from truckroll.kit.errors import VendorError
-from truckroll.kit.http import open_client
+from truckroll.kit.http import Http, Offline, open_client
 from truckroll.store.accounts import Account
 
 
@@ -29,7 +29,11 @@ async def sign_in(account: Account, speaks: Connector) -> AsyncIterator[Session]
     """Open a session of an account; its connections close with it."""
     settings = {**account.settings, **account.secrets}
     transport = speaks.transport(settings)
-    async with open_client(transport, system=speaks.title, account=account.name) as http:
+    async with AsyncExitStack() as stack:
+        http: Http = Offline()
+        if transport.base_url:
+            client = open_client(transport, system=speaks.title, account=account.name)
+            http = await stack.enter_async_context(client)
         yield Session(
             account=account.name,
             system=speaks.title,

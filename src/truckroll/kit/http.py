@@ -407,6 +407,16 @@ class Client:
         return Response(answer.status, _joined(answer), read, str(url))
 
 
+class Offline:
+    """The `Http` of a system that is not reached over the network: a table, a local file."""
+
+    calls = 0
+
+    async def request(self, method: str, url: str, **_: object) -> Response:
+        """Refuse: nothing of this account is on the network."""
+        raise GiveUp(f"This account is not on the network; {method} {url} makes no sense here.")
+
+
 @asynccontextmanager
 async def open_client(
     transport: Transport,
