@@ -332,6 +332,7 @@ def test_a_text_edited_on_one_visit_is_drift_and_loses_nothing():
     assert isinstance(problem, Problem)
     assert problem.reason == "drift"
     assert "the title of the visit of 2026-12-15" in problem.detail
+    assert one.invert(edited) == Occurrences()
 
 
 def test_what_comes_back_makes_the_same_exceptions_again():

@@ -18,7 +18,7 @@ from truckroll.model.records import (
 from truckroll.recipes import templates
 from truckroll.recipes.mirror import Line, Problem
 from truckroll.recipes.schema import FieldRule, MirrorRule, ValueMap
-from truckroll.recipes.values import backward, forward
+from truckroll.recipes.values import backward, forward, reversible
 
 Render = Callable[[Fields], Value | Problem]
 Step = Callable[[Value], Value | Problem]
@@ -87,13 +87,14 @@ def _line(
     if not rule.source:
         # A fixed value is known as soon as anything is known of the record.
         return Line(rule.target, tuple(kind.fields), lambda _: rule.value)
-    speaks = both != "never"
-    invert: Step | None = _same if speaks else None
     render: Render = partial(_get, rule.source)
+    invert: Step | None = _same if rule.source == rule.target and not steps else None
     if rule.map:
-        render = _then(render, (forward(maps[rule.map], rule.source, recipe),))
-        invert = backward(maps[rule.map], rule.source) if speaks else None
-    return Line(rule.target, (rule.source,), _then(render, steps), invert, speaks)
+        table = maps[rule.map]
+        render = _then(render, (forward(table, rule.source, recipe),))
+        invert = backward(table, rule.source) if invert and reversible(table) else None
+    # What can be read back is, even where it does not speak: a person may accept it.
+    return Line(rule.target, (rule.source,), _then(render, steps), invert, both != "never")
 
 
 def _get(field: str, fields: Fields) -> Value:
@@ -166,6 +167,8 @@ def _per_visit(line: Line, lines: list[Line], *, busy_only: bool) -> Line:
     if busy_only:
         inputs["private"] = None
     speaking = {one.slot: one.invert for one in others if one.speaks and one.invert}
+    if not line.speaks:  # a person accepts what is there, all of it
+        speaking = {one.slot: one.invert for one in others if one.invert}
 
     def render(fields: Fields) -> Value | Problem:
         value = fields.get("occurrences")
@@ -175,7 +178,8 @@ def _per_visit(line: Line, lines: list[Line], *, busy_only: bool) -> Line:
         return _said(visits)
 
     def invert(value: Value) -> Value | Problem:
-        return patch(value, Occurrences(), Occurrences())
+        visits = {start: _readable(one, speaking) for start, one in _by_start(value).items()}
+        return _said(visits) if isinstance(value, Occurrences) else value
 
     def patch(shown: Value, base: Value, agreed: Value) -> Value | Problem:
         now, before, known = _by_start(shown), _by_start(base), dict(_by_start(agreed))
@@ -217,6 +221,13 @@ def _shown(one: Occurrence, fields: Fields, others: tuple[Line, ...]) -> Occurre
             continue
         shown[line.slot] = value
     return Occurrence(cancelled=one.cancelled, fields=shown)
+
+
+def _readable(one: Occurrence, speaking: Mapping[str, Step]) -> Occurrence:
+    """Return of a visit what can be read back; the rest is nobody's word."""
+    fields = {slot: speaking[slot](value) for slot, value in one.fields.items() if slot in speaking}
+    kept = {slot: value for slot, value in fields.items() if not isinstance(value, Problem)}
+    return Occurrence(cancelled=one.cancelled, fields=kept)
 
 
 def _heard(
