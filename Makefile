@@ -1,0 +1,45 @@
+# Each target does all its own set-up: python3, pip and make are enough to begin with.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/bin/uv)
+STAMP := $(VENV)/.installed
+RUN := $(VENV)/bin
+
+.PHONY: demo test test-long lint bench lock clean
+
+demo: $(STAMP)
+	$(RUN)/truckroll demo
+
+test: $(STAMP)
+	$(RUN)/pytest -n 2 --dist worksteal -m "not long"
+
+# The whole of the real service requests, all zones, all planted bugs: hours of one core.
+test-long: $(STAMP)
+	$(RUN)/pytest -n 2 --dist worksteal -m long --timeout 3600
+
+lint: $(STAMP)
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+bench: $(STAMP)
+	$(UV) pip install --quiet --python $(RUN)/python -r requirements-bench.txt
+	$(RUN)/python -m bench
+
+# Locks name versions and hashes, never an index: the machine's own index is used.
+lock:
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url pyproject.toml -o requirements.txt
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --group dev pyproject.toml -o requirements-dev.txt
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --group dev --group bench pyproject.toml -o requirements-bench.txt
+
+$(STAMP): pyproject.toml requirements-dev.txt
+	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	command -v uv >/dev/null || test -x $(VENV)/bin/uv || $(RUN)/python -m pip install --quiet uv
+	$$(command -v uv || echo $(VENV)/bin/uv) pip install --quiet --python $(RUN)/python --require-hashes -r requirements-dev.txt
+	$$(command -v uv || echo $(VENV)/bin/uv) pip install --quiet --python $(RUN)/python --no-deps --editable .
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
