@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
 from truckroll.recipes.mirror import GateContext, Place, Problem
-from truckroll.sync.types import End, FieldHold, Hold
+from truckroll.sync.merge import wanted
+from truckroll.sync.types import End, FieldHold, Hold, Side
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,6 +16,58 @@ if TYPE_CHECKING:
     from truckroll.sync.work import At, Work
 
 Spot = tuple[int, int]  # account and scope: where one follower may be
+_RULED = frozenset({"propagate", "cancel", "unlink", "recreate"})
+
+
+def line_up(work: Work) -> None:
+    """Find the ends that stand for their place now: per side and spot the latest generation.
+
+    A new end that nothing was done for yet is dropped where its predecessor turns out to be
+    live: the decision to make it anew is taken back. An earlier copy that is seen again is held
+    `ended_before`, edits included. A decision about an end that lives again is spent.
+    """
+    places: dict[tuple[str, int, int], list[At]] = {}
+    for at in work.ends:
+        if at.state == "gone" and not at.end.external_id:
+            continue  # never made
+        end = at.end
+        spot = ("source", 0, 0) if end.side == "source" else ("target", end.account, end.scope)
+        places.setdefault(spot, []).append(at)
+    for (side, _, _), here in places.items():
+        if len(here) > 1:
+            here.sort(key=lambda at: at.end.generation)
+            _take_back(here)
+            _seen_before(work, here[:-1])
+        at = here[-1]
+        if at.state == "live":
+            _spent(at)
+        if side == "source":
+            work.source = at
+        else:
+            work.followers.append(at)
+
+
+def _take_back(here: list[At]) -> None:
+    while len(here) > 1 and here[-1].state == "unseen" and here[-2].state == "live":
+        if here[-1].waits:
+            return
+        here.pop().become("gone", "taken_back")
+
+
+def _seen_before(work: Work, earlier: list[At]) -> None:
+    for old in earlier:
+        if old.state == "live":
+            label = work.ctx.scope_label(old.end.scope)
+            text = f"an earlier copy of it is in {label} again; it is left alone"
+            work.holds.append(Hold(reason="ended_before", detail=text, end=old.end.id))
+
+
+def _spent(at: At) -> None:
+    if at.decided in _RULED:
+        at.become("live", "")
+    held = at.holds.get("existence")
+    if held is not None and held.reason != "undone":
+        at.release("existence")
 
 
 def gated(work: Work) -> str:
@@ -24,6 +76,8 @@ def gated(work: Work) -> str:
     "" (all pass) · "wait" (never synced: the link is held) · freeze · follow · remove.
     """
     mirror, ctx = work.ctx.mirror, work.ctx
+    if not mirror.gates:
+        return ""
     gate_ctx = GateContext(
         now=ctx.now,
         zone=ctx.zone,
@@ -36,8 +90,8 @@ def gated(work: Work) -> str:
         if problem is None:
             continue
         work.hold_link(problem.reason, problem.detail, problem.release)
-        work.look_at = problem.again_at
-        synced = any(at.state != "unseen" for at in work.followers())
+        work.look_again(problem.again_at)
+        synced = any(at.state != "unseen" for at in work.followers)
         return mirror.leaving if synced else "wait"
     return ""
 
@@ -72,7 +126,7 @@ def spots(work: Work) -> dict[Spot, str] | None:
             work.holds.append(
                 Hold(reason=places.reason, detail=places.detail, release=places.release)
             )
-            for at in work.followers():
+            for at in work.followers:
                 if at.end.key == person and at.state == "live":
                     found[at.end.account, at.end.scope] = person
             continue
@@ -88,91 +142,74 @@ def cancelled(work: Work) -> bool:
 
 def source_gone(work: Work, source: At) -> str:
     """Apply the mirror's `deletes` rule; return what to do with the followers, or "" to wait."""
-    answer = source.holds.get("existence")
-    rule = work.ctx.mirror.deletes
-    if source.decided:
-        rule = source.decided  # type: ignore[assignment] # what was journalled was such a rule
-    elif answer is not None and answer.answer:
-        rule = "propagate" if answer.answer == "accept" else "unlink"
+    held = source.holds.get("existence")
+    rule: str = work.ctx.mirror.deletes
+    if source.decided in _RULED:
+        rule = source.decided
+    elif held is not None and held.answer:
+        rule = "propagate" if held.answer == "accept" else "unlink"
     if work.link.undone:
         work.hold_link("undone", f"run {work.link.undone} was undone; nothing follows by itself")
         return ""
+    label = work.ctx.scope_label(source.end.scope)
     if rule == "ask":
-        label = work.ctx.scope_label(source.end.scope)
-        work.hold_link("source_deleted", f"it was deleted in {label}; say what becomes of it")
+        text = f"it was deleted in {label}; say what becomes of it"
+        source.hold("existence", FieldHold(reason="source_deleted", detail=text))
         return ""
     if source.decided != rule:
+        source.release("existence")
         source.become(source.state, rule)
-        work.note("source_deleted", f"deleted in {work.ctx.scope_label(source.end.scope)}")
+        work.note("source_deleted", f"deleted in {label}")
     return rule
-
-
-def current(work: Work, spot: Spot) -> At | None:
-    """Return the end that stands for a spot now: the one of the latest generation.
-
-    A new end that nothing was done for yet is dropped again where its predecessor turns out to
-    be live: the decision to make it anew is taken back.
-    """
-    here = [at for at in work.followers() if (at.end.account, at.end.scope) == spot]
-    here.sort(key=lambda at: at.end.generation)
-    while len(here) > 1 and here[-1].state == "unseen" and here[-2].state == "live":
-        late = here.pop()
-        if not late.waits:
-            late.become("gone", "taken_back")
-    for old in here[:-1]:
-        if old.state == "live" and not old.end.removed_by_hub:
-            label = work.ctx.scope_label(old.end.scope)
-            work.holds.append(
-                Hold(
-                    reason="ended_before",
-                    detail=f"an earlier copy of it is in {label} again; it is left alone",
-                    end=old.end.id,
-                )
-            )
-    return here[-1] if here else None
 
 
 def revive(work: Work, at: At, weighed: frozenset[str]) -> At | None:
     """Decide about a wanted follower that is not live; return the end to be made, or None."""
-    end = at.end
     if at.state == "unseen":
         return at
-    if at.state == "unreadable" or at.waits:
+    held = at.holds.get("existence")
+    if at.state == "unreadable" or at.waits or (held is not None and held.reason == "undone"):
         return None
     if at.state == "released":
-        _relive(at)
+        _relive(work, at)
         return None
-    if end.removed_by_hub:
-        return None if "existence" in at.holds else _next(work, at)
-    if at.decided == "recreate":
+    if at.end.removed_by_hub:
+        return _next(work, at)
+    if not _put_back(work, at, held, weighed):
         return None
-    label = work.ctx.scope_label(end.scope)
-    rule = work.ctx.mirror.missing
-    hold = at.holds.get("existence")
-    if hold is not None and hold.reason == "undone":
-        return None
-    if hold is not None and hold.answer:
-        rule = "recreate" if hold.answer == "restore" else "accept"
-    elif _updated(work, at, weighed):
-        rule = "recreate"
-    if rule == "ask":
-        text = f"it was deleted by hand in {label}"
-        at.hold("existence", FieldHold(reason="missing", detail=text))
-        return None
+    label = work.ctx.scope_label(at.end.scope)
+    work.note("missing_recreated", f"deleted by hand in {label}; put back", at.end.id)
     at.release("existence")
-    if rule == "accept":
-        at.become("released", "accept")
-        work.note("missing_accepted", f"deleted by hand in {label}; taken as meant", end.id)
-        return None
-    work.note("missing_recreated", f"deleted by hand in {label}; put back", end.id)
     at.become("gone", "recreate")
     return _next(work, at)
 
 
-def _relive(at: At) -> None:
-    """Take up an end that we cancelled; one that was let go stays let go."""
+def _put_back(work: Work, at: At, held: FieldHold | None, weighed: frozenset[str]) -> bool:
+    """Apply `missing` to a follower that somebody deleted, unless an update stands against it."""
+    label = work.ctx.scope_label(at.end.scope)
+    rule: str = "accept" if work.ctx.mirror.writes == "once" else work.ctx.mirror.missing
+    if held is not None and held.answer:
+        rule = "recreate" if held.answer == "restore" else "accept"
+    elif rule != "recreate" and work.ctx.mirror.writes != "once" and _updated(work, at, weighed):
+        rule = "recreate"
+    if rule == "ask":
+        text = f"it was deleted by hand in {label}"
+        at.hold("existence", FieldHold(reason="missing", detail=text))
+    elif rule == "accept":
+        at.release("existence")
+        at.become("released", "accept")
+        work.note("missing_accepted", f"deleted by hand in {label}; taken as meant", at.end.id)
+    return rule == "recreate"
+
+
+def _relive(work: Work, at: At) -> None:
+    """Take up an end that we cancelled; one that was let go stays let go, and that is said."""
     if at.decided == "cancel" and at.end.removed_by_hub:
         at.become("live", "")
+    elif at.decided in ("unlink", "not_ours"):
+        label = work.ctx.scope_label(at.end.scope)
+        text = f"it was let go in {label}; it is left alone there"
+        work.holds.append(Hold(reason="ended_before", detail=text, end=at.end.id))
 
 
 def _updated(work: Work, at: At, weighed: frozenset[str]) -> bool:
@@ -181,14 +218,12 @@ def _updated(work: Work, at: At, weighed: frozenset[str]) -> bool:
     It must have been weighed in this plan, or the gone end must still have needed something; and
     the visit must end after the deletion was first observed.
     """
-    from truckroll.sync.merge import wanted  # noqa: PLC0415 -- merge imports the bench, as this does
-
     needed = bool(weighed)
     if not needed:
         for line in at.lines:
             want = wanted(work, line)
             if line.slot in at.given and want is not None and not isinstance(want, Problem):
-                needed = needed or at.given[line.slot] != want
+                needed = needed or not same(at.given[line.slot], want)
     gone_at = at.end.gone_at
     return needed and gone_at is not None and _ends(work, gone_at)
 
@@ -204,27 +239,29 @@ def _ends(work: Work, after: datetime) -> bool:
 
 def _next(work: Work, at: At) -> At:
     """Return a new end in the place of one that is gone."""
-    return add(work, (at.end.account, at.end.scope), at.end.key, at.end.generation + 1)
+    return add(work, at.end.side, (at.end.account, at.end.scope), at.end.key)
 
 
-def add(work: Work, spot: Spot, key: str, generation: int = 0) -> At:
-    """Return a new, unseen follower on the bench."""
+def add(work: Work, side: Side, spot: Spot, key: str) -> At:
+    """Return a new, unseen end on the bench, in the place of what stood there."""
     end = End(
         id=-1 - sum(at.end.id < 0 for at in work.ends),
-        side="target",
+        side=side,
         account=spot[0],
         scope=spot[1],
         external_id="",
         key=key,
-        generation=generation,
+        generation=1 + max((at.end.generation for at in work.ends if _at(at, spot)), default=-1),
     )
     made = work.at(end)
     work.ends.append(made)
+    if side == "source":
+        work.source = made
+    else:
+        work.followers = [at for at in work.followers if not _at(at, spot)]
+        work.followers.append(made)
     return made
 
 
-def rekey(at: At, key: str) -> None:
-    """Let an end stand for another key of the same spot."""
-    if at.end.key != key:
-        at.end = msgspec.structs.replace(at.end, key=key)
-        at.dirty = True
+def _at(at: At, spot: Spot) -> bool:
+    return (at.end.account, at.end.scope) == spot

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from truckroll.sync.work import At, Work
 
 
+NOTHING: frozenset[str] = frozenset()
+# Holds that end by what their end shows, or by a person's answer; others name what is missing.
+STEADY = frozenset({"drift", "ask", "lossy_edit", "not_stored", "undone"})
+
+
 class Claim(NamedTuple):
     """An end's word on a field of the mirror. `at` is None for what was agreed before.
 
@@ -40,17 +45,55 @@ class Claim(NamedTuple):
 def merge(work: Work) -> frozenset[str]:
     """Weigh what the ends show; return the fields on which somebody's word was weighed."""
     claims: dict[str, list[Claim]] = {}
-    for at in work.ends:
-        if at.weighable:
-            for line in at.lines:
-                claim = _weigh(work, at, line)
-                if claim is not None:
-                    claims.setdefault(claim.field, []).append(claim)
-    before = dict(work.agreed)
+    source = work.source
+    if not work.agreed and not work.followers and source is not None and not source.holds:
+        return _take_in(work, source)
+    for at in work.followers if source is None else (source, *work.followers):
+        if not at.weighable or (not at.holds and at.base == at.shown):
+            continue
+        shown, base = at.shown, at.base
+        for line in at.lines:
+            slot = line.slot
+            if slot not in shown or (
+                slot in base and slot not in at.holds and same(shown[slot], base[slot])
+            ):
+                continue
+            claim = _weigh(work, at, line)
+            if claim is not None:
+                claims.setdefault(claim.field, []).append(claim)
+    if not claims:
+        return NOTHING
+    before = work.agreed
     for field, said in claims.items():
         _decide(work, field, said, before)
-    series.reanchor(work, before, frozenset(claims))
-    return frozenset(claims)
+    weighed = frozenset(claims)
+    if "when" in weighed:
+        series.reanchor(work, before, weighed)
+    return weighed
+
+
+def _take_in(work: Work, source: At) -> frozenset[str]:
+    """Take the authority's first word on everything; what no map can carry is held."""
+    if not source.weighable:
+        return NOTHING
+    said: list[Line] = []
+    for line in source.lines:
+        if line.slot not in source.shown:
+            continue
+        value = (
+            source.shown[line.slot] if line.invert is None else line.invert(source.shown[line.slot])
+        )
+        if isinstance(value, Problem):
+            _hold_unmapped(work, source, line, value)
+            continue
+        if line.invert is not None and line.inputs[0] not in work.agreed:
+            work.agree(line.inputs[0], value, source.end.id)
+        said.append(line)
+    for line in said:
+        want = line.render(work.agreed) if line.inputs[0] in work.agreed else None
+        shown = source.shown[line.slot]
+        source.settle(line.slot, shown if want is None or isinstance(want, Problem) else want)
+    return frozenset(work.agreed)
 
 
 def wanted(work: Work, line: Line) -> Value | Problem | None:
@@ -99,7 +142,7 @@ def _released(work: Work, at: At, line: Line, hold: FieldHold) -> bool:
     """Tell whether a held field may be weighed again, and drop holds that have lost their cause."""
     slot = line.slot
     moved = not (slot in at.base and same(at.shown[slot], at.base[slot]))
-    if hold.answer or hold.reason == "unmapped":
+    if hold.answer or hold.reason not in STEADY:
         at.release(slot)
         return True
     if hold.reason in ("not_stored", "undone"):
@@ -200,8 +243,7 @@ def _patch(how: Stored, given: Value, part: Value, shown: Value) -> Value | None
 
 def _hold_unmapped(work: Work, at: At, line: Line, problem: Problem) -> None:
     at.hold(line.slot, FieldHold(reason=problem.reason, detail=problem.detail))
-    if problem.again_at is not None:
-        work.look_at = problem.again_at
+    work.look_again(problem.again_at)
 
 
 def _drift(work: Work, at: At, line: Line) -> None:
@@ -232,6 +274,9 @@ def _settle_drift(work: Work, at: At, line: Line, rule: str) -> None:
 
 def _decide(work: Work, field: str, claims: list[Claim], before: dict[str, Value]) -> None:
     """Agree on one field, move `base` and `given` of the ends heard, keep the losers' words."""
+    if field not in before and len(claims) == 1:
+        _first_word(work, claims[0])
+        return
     rivals = list(claims)
     if field in before and len(claims) == 1 and _unheard(work, claims[0]):
         by = work.by.get(field, 0)
@@ -249,8 +294,7 @@ def _decide(work: Work, field: str, claims: list[Claim], before: dict[str, Value
                 return
             winner = chosen
             _tell_losers(work, field, rivals, winner)
-    work.agreed[field] = winner.value
-    work.by[field] = winner.end
+    work.agree(field, winner.value, winner.end)
     for claim in (rival for rival in rivals if rival.at is not None):
         assert claim.at is not None
         assert claim.line is not None
@@ -260,6 +304,16 @@ def _decide(work: Work, field: str, claims: list[Claim], before: dict[str, Value
         claim.at.settle(
             slot, want if won and not isinstance(want, Problem) else claim.at.shown[slot]
         )
+
+
+def _first_word(work: Work, claim: Claim) -> None:
+    """Take the only word on a field of which nothing was agreed."""
+    at, line = claim.at, claim.line
+    assert at is not None
+    assert line is not None
+    work.agree(claim.field, claim.value, claim.end)
+    want = wanted(work, line)
+    at.settle(line.slot, at.shown[line.slot] if isinstance(want, Problem) else want)
 
 
 def _patched(rivals: list[Claim]) -> list[Claim]:

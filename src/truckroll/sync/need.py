@@ -10,7 +10,7 @@ import msgspec
 from truckroll.kit.normal import stored
 from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.recipes.mirror import Problem
-from truckroll.sync.merge import wanted
+from truckroll.sync.merge import STEADY, wanted
 from truckroll.sync.reply import refused_before
 from truckroll.sync.types import FieldHold, Hold, Op, Step
 
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from truckroll.sync.work import At, Work
 
 CHURN_HOLDS = timedelta(hours=1)
+MATCH_AGAIN = timedelta(hours=1)  # the candidates may be mended without this record being touched
 
 _VERBS = {"when": "moved", "people": "reassigned", "status": "status changed"}
 
 
 def take_out(work: Work, at: At, rule: str, reason: str) -> None:
     """Take a follower out by a rule: propagate · remove · cancel · unlink."""
+    at.planned = True
     if at.state == "unseen" and not at.waits:
         at.become("gone", "never_made")
         return
-    if at.state != "live" or at.waits:
+    if not at.weighable:
         return
     held = at.holds.get("existence")
     if held is not None and held.reason == "undone":
@@ -49,38 +51,51 @@ def take_out(work: Work, at: At, rule: str, reason: str) -> None:
     _plan(work, at, build(work, at, op, fields, dict(at.shown) | dict(fields), reason))
 
 
-def make(work: Work, at: At, reason: str) -> None:
-    """Plan the creation of an unseen end, unless it is there already or may not be made."""
+def make(work: Work, at: At, reason: str, *, may_create: bool = True) -> bool:
+    """Plan the creation of an unseen end, unless it is there already or may not be made.
+
+    Return whether it was found there.
+    """
     if at.waits:
-        return
+        return False
     whole = _whole(work, at)
     if whole is None:
-        return
+        return False
     found = work.ctx.match(work.link.key, at.end.scope, whole)
     if found.sure is not None and not found.before:
         attach(work, at, found)
-        return
+        return True
     if found.several or found.before:
         _hold_match(work, at, found)
-        return
-    if "create" not in at.facts.ops:
+    elif not may_create:
+        _drop(work, at)
+    elif "create" not in at.facts.ops:
         _cannot(work, at, "nothing can be created there")
-        return
-    at.dirty = True
-    _plan(work, at, build(work, at, "create", whole, whole, reason))
+    else:
+        at.dirty = True
+        _plan(work, at, build(work, at, "create", whole, whole, reason))
+    return False
+
+
+def _drop(work: Work, at: At) -> None:
+    """Forget a new end: its record is foreign to the other side, and stays so."""
+    if at.end.id < 0:
+        work.ends.remove(at)
+        work.followers.remove(at)
 
 
 def _plan(work: Work, at: At, step: Step) -> None:
     """Add a step, unless just this write was refused before or the field is churning."""
-    if refused_before(at.holds.get("write"), step.op, step.fields):
+    held = at.holds.get("write")
+    if refused_before(held, step.op, step.fields):
+        return
+    churning = work.ctx.churn(at.end.id, step.fields)
+    if churning and not (held is not None and held.answer):
+        at.hold("write", FieldHold(reason="churn", detail=churning))
+        work.look_again(work.ctx.now + CHURN_HOLDS)
         return
     at.release("write")
-    churning = work.ctx.churn(at.end.id, step.fields)
-    if churning:
-        at.hold("write", FieldHold(reason="churn", detail=churning))
-        work.look_at = work.ctx.now + CHURN_HOLDS
-        return
-    work.steps.append(step)
+    work.step(at, step)
 
 
 def attach(work: Work, at: At, found: Match) -> None:
@@ -115,48 +130,55 @@ def _hold_match(work: Work, at: At, found: Match) -> None:
         text = f"several records in {label} may be it: {names}"
         reason = "ambiguous"
     work.holds.append(Hold(reason=reason, detail=text, end=at.end.id))
+    work.look_again(work.ctx.now + MATCH_AGAIN)
 
 
 def need(work: Work, at: At) -> None:
     """Plan one update with exactly the fields that an end needs."""
-    if not at.weighable or "existence" in at.holds:
+    if at.planned or not at.weighable or "existence" in at.holds:
         return
     fields: dict[str, Value] = {}
+    agreed, given, holds = work.agreed, at.given, at.holds
     for line in at.lines:
-        if _needed(work, at, line.slot, want := wanted(work, line)):
+        slot = line.slot
+        want = line.render(agreed) if line.inputs[0] in agreed else wanted(work, line)
+        if slot in given and slot not in holds and (given[slot] is want or given[slot] == want):
+            continue
+        if _needed(work, at, slot, want):
             assert not isinstance(want, Problem)
-            fields[line.slot] = want
-    if not fields:
-        return
+            fields[slot] = want
+    if fields:
+        _update(work, at, fields)
+    elif "write" in holds:
+        at.release("write")
+
+
+def _update(work: Work, at: At, fields: dict[str, Value]) -> None:
     label = work.ctx.scope_label(at.end.scope)
     if not at.end.owned:
         text = f"the event in {label} belongs to somebody else; only its owner can change it"
         work.holds.append(Hold(reason="not_ours", detail=text, end=at.end.id))
-        return
-    if "update" not in at.facts.ops or work.ctx.mirror.writes != "always":
+    elif "update" not in at.facts.ops or work.ctx.mirror.writes != "always":
         names = ", ".join(sorted(fields))
         work.holds.append(
             Hold(reason="differs", detail=f"{names} differs in {label}", end=at.end.id)
         )
-        return
-    whole = (_whole(work, at) or {}) | fields
-    _plan(work, at, build(work, at, "update", fields, whole, _why(work, at, fields)))
+    else:
+        whole = (_whole(work, at) or {}) | fields
+        _plan(work, at, build(work, at, "update", fields, whole, _why(work, at, fields)))
 
 
 def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool:
     """Tell whether a slot must be written; where it would store the same, it is settled."""
-    if isinstance(want, Problem):
-        at.hold(slot, FieldHold(reason=want.reason, detail=want.detail))
-        if want.again_at is not None:
-            work.look_at = want.again_at
-        return False
     held = at.holds.get(slot)
-    if held is not None and (
-        held.reason.endswith("_unmapped")
-        or (held.reason in ("not_stored", "undone") and not same(want, held.of))
-    ):
+    if held is not None and _mended(at, slot, held, want):
         at.release(slot)
         held = None
+    if isinstance(want, Problem):
+        if held is None:
+            at.hold(slot, FieldHold(reason=want.reason, detail=want.detail))
+        work.look_again(want.again_at)
+        return False
     if want is None or slot not in at.facts.writes or held is not None:
         return False
     if slot in at.given and same(at.given[slot], want):
@@ -165,6 +187,18 @@ def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool
         at.settle(slot, want)
         return False
     return slot in at.shown or not _empty(want)
+
+
+def _mended(at: At, slot: str, held: FieldHold, want: Value | Problem | None) -> bool:
+    """Tell whether a field's hold has lost its cause, now that it is known what is agreed.
+
+    What the end itself said and no map can carry stays held while it shows it.
+    """
+    if held.reason in ("not_stored", "undone"):
+        return not isinstance(want, Problem) and not same(want, held.of)
+    if held.reason in STEADY:
+        return False
+    return slot not in at.shown or (slot in at.base and same(at.base[slot], at.shown[slot]))
 
 
 def _empty(value: Value) -> bool:
@@ -178,6 +212,7 @@ def _whole(work: Work, at: At) -> dict[str, Value] | None:
         want = wanted(work, line)
         if isinstance(want, Problem):
             at.hold(line.slot, FieldHold(reason=want.reason, detail=want.detail))
+            work.look_again(want.again_at)
             if line.slot == "when":
                 return None
         elif line.slot in at.facts.writes and not _empty(want):

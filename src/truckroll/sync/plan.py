@@ -8,9 +8,8 @@ from truckroll.sync.existence import (
     Spot,
     add,
     cancelled,
-    current,
     gated,
-    rekey,
+    line_up,
     revive,
     source_gone,
     spots,
@@ -39,32 +38,42 @@ def plan_link(link: Link, ctx: Context) -> Decision:
     if link.state == "ended":
         _seen_again(work)
         return work.decision()
+    line_up(work)
     source = work.source
     if source is not None and source.state in ("gone", "released"):
         _source_is_gone(work, source)
-        return work.decision()
-    if _never_was(work, source):
-        return work.decision()
-    weighed = merge(work)
-    gate = gated(work)
-    if gate not in ("wait", "freeze"):
-        where = {} if gate == "remove" or cancelled(work) else spots(work)
-        if where is not None:
-            _leave(work, where)
-            merge(work) if _arrive(work, where, weighed) else None
-        _originate(work, source)
-        for at in list(work.ends):
-            if at is source or where is None or at.end.state == "live" or at.state == "live":
-                need(work, at)
+    elif not _never_was(work, source):
+        weighed = merge(work)
+        _place(work, source, weighed)
         _end(work)
     return work.decision()
+
+
+def _place(work: Work, source: At | None, weighed: frozenset[str]) -> None:
+    """Let followers be where they should be, and give every end what it needs."""
+    gate = gated(work)
+    if gate == "wait":
+        return
+    where = spots(work)
+    if where is not None:
+        _leave(work, where, gate)
+        if not gate or gate == "follow":
+            _arrive(work, where, weighed)
+    if gate == "freeze":
+        return
+    if gate != "remove":
+        _originate(work, source)
+    if work.source is not None:
+        need(work, work.source)
+    for at in work.followers:
+        need(work, at)
 
 
 def _never_was(work: Work, source: At | None) -> bool:
     """End what a follower originated and lost again before the source had it."""
     if source is not None and (source.state != "unseen" or source.waits):
         return False
-    if any(at.state in ("live", "unreadable") or at.waits for at in work.followers()):
+    if any(at.state in ("live", "unreadable") or at.waits for at in work.followers):
         return False
     if source is not None:
         source.become("gone", "never_made")
@@ -80,82 +89,84 @@ def _source_is_gone(work: Work, source: At) -> None:
     reason = f"deleted in {work.ctx.scope_label(source.end.scope)}"
     if source.state == "released":
         rule = "unlink"
-    for at in work.followers():
+    for at in work.followers:
         take_out(work, at, rule, reason)
     _end(work)
 
 
-def _leave(work: Work, where: dict[Spot, str]) -> None:
-    """Take out the followers whose key left, or all of a cancelled record."""
+def _leave(work: Work, where: dict[Spot, str], gate: str) -> None:
+    """Take out the followers whose key left, and all of a cancelled or unwanted record."""
     home = work.ctx.scope_label(work.source.end.scope) if work.source else "its source"
-    for at in work.followers():
+    out = ""
+    if cancelled(work):
+        out = f"cancelled in {home}"
+    elif gate == "remove":
+        out = work.holds[-1].detail
+    for at in work.followers:
         spot = (at.end.account, at.end.scope)
-        if spot in where:
-            rekey(at, where[spot])
-        elif cancelled(work):
-            take_out(work, at, "propagate", f"cancelled in {home}")
+        if out:
+            take_out(work, at, "propagate", out)
+        elif spot in where:
+            at.rekey(where[spot])
         else:
             whose = f"no longer {at.end.key}'s" if at.end.key else "it belongs elsewhere now"
             take_out(work, at, work.ctx.mirror.left, f"{whose}, says {home}")
+    if out:
+        where.clear()
 
 
-def _arrive(work: Work, where: dict[Spot, str], weighed: frozenset[str]) -> bool:
-    """Make the followers that should be there; return whether one was found there already."""
+def _arrive(work: Work, where: dict[Spot, str], weighed: frozenset[str]) -> None:
+    """Make the followers that should be there; what is found there already is weighed too."""
     source = work.source
     home = work.ctx.scope_label(source.end.scope) if source else ""
+    here = {(at.end.account, at.end.scope): at for at in work.followers}
     found = False
     for spot, key in where.items():
-        at = current(work, spot)
+        at = here.get(spot)
         reason = f"new in {home}"
         if at is None:
-            if source is None or not _may_originate(work, source):
+            if source is None:
                 continue
-            at = add(work, spot, key)
+            at = add(work, "target", spot, key)
         elif at.state == "live":
             continue
         else:
-            if at.state != "unseen":
-                reason = f"put back: it was deleted in {work.ctx.scope_label(spot[1])}"
+            was, by_hub = at.state, at.end.removed_by_hub
             revived = revive(work, at, weighed)
             if revived is None:
                 continue
-            if at.end.removed_by_hub:
-                reason = f"back again, says {home}"
             at = revived
-        make(work, at, reason)
-        found = found or at.state == "live"
-    return found
+            if by_hub:
+                reason = f"back again, says {home}"
+            elif was != "unseen":
+                reason = f"put back: it was deleted in {work.ctx.scope_label(spot[1])}"
+        found |= make(work, at, reason, may_create=_may_originate(work, source, at))
+    if found:
+        merge(work)
 
 
-def _may_originate(work: Work, source: At) -> bool:
-    return source.end.side in work.ctx.mirror.originates or source.state != "live"
+def _may_originate(work: Work, source: At | None, at: At) -> bool:
+    """Tell whether a record that was never there may be made because the source shows it."""
+    if source is None or source.end.side in work.ctx.mirror.originates:
+        return True
+    return source.state != "live" or at.end.generation > 0
 
 
 def _originate(work: Work, source: At | None) -> None:
     """Create at the source side what a follower showed first, where the mirror allows it."""
     place = work.ctx.source_place
-    if source is not None:
-        if source.state == "unseen":
-            make(work, source, f"new in {_first_label(work)}")
-        return
-    if place is None or "target" not in work.ctx.mirror.originates:
-        return
-    made = add(work, (place.account, place.scope), "")
-    work.ends.remove(made)
-    made = _as_source(work, made)
-    make(work, made, f"new in {_first_label(work)}")
-
-
-def _as_source(work: Work, made: At) -> At:
-    import msgspec  # noqa: PLC0415 -- one use
-
-    at = work.at(msgspec.structs.replace(made.end, side="source"))
-    work.ends.append(at)
-    return at
+    if source is None and place is not None and "target" in work.ctx.mirror.originates:
+        source = add(work, "source", (place.account, place.scope), "")
+    if (
+        source is not None
+        and source.state == "unseen"
+        and make(work, source, f"new in {_first_label(work)}")
+    ):
+        merge(work)
 
 
 def _first_label(work: Work) -> str:
-    live = [at for at in work.followers() if at.state == "live"]
+    live = [at for at in work.followers if at.state == "live"]
     return work.ctx.scope_label(live[0].end.scope) if live else "a calendar"
 
 
@@ -163,11 +174,15 @@ def _end(work: Work) -> None:
     """End a link none of whose ends lives, with nothing open and nothing undone."""
     if work.link.undone or work.steps:
         return
-    if any(at.waits or at.state in ("live", "unseen", "unreadable") for at in work.ends):
+    if any(at.waits or at.state in ("live", "unseen", "unreadable") for at in _standing(work)):
         return
     work.state = "ended"
     work.why = work.why or "none of its records is there any more"
     work.note("ended", work.why)
+
+
+def _standing(work: Work) -> list[At]:
+    return work.followers if work.source is None else [work.source, *work.followers]
 
 
 def _seen_again(work: Work) -> None:

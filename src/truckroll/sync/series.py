@@ -52,7 +52,7 @@ def reanchor(work: Work, before: dict[str, Value], weighed: frozenset[str]) -> N
     from truckroll.model.recurrence import reanchor as by_ordinal  # noqa: PLC0415 -- dateutil is slow to import and rarely needed
 
     moved, orphans = by_ordinal(old, new, exceptions)
-    work.agreed["occurrences"] = moved
+    work.agree("occurrences", moved, work.by.get("when", 0))
     if orphans:
         keys = ", ".join(sorted(orphans))
         work.hold_link(

@@ -8,7 +8,7 @@ import msgspec
 
 from truckroll.model.records import Fields, Value, same
 from truckroll.recipes.mirror import Problem
-from truckroll.sync.existence import add
+from truckroll.sync.existence import add, line_up
 from truckroll.sync.merge import wanted
 from truckroll.sync.need import build
 from truckroll.sync.types import FieldHold, Outcome, Step
@@ -35,6 +35,7 @@ def plan_undo(link: Link, done: Sequence[Done], run: int, ctx: Context) -> Decis
     somebody changed since is not undone: a note with code `not_undone` says so.
     """
     work = Work(link, ctx)
+    line_up(work)
     ends = {at.end.id: at for at in work.ends}
     for step, outcome in reversed(done):
         at = ends.get(step.end)
@@ -58,7 +59,7 @@ def _unmake(work: Work, at: At, step: Step, outcome: Outcome, run: int) -> None:
         _not_undone(work, at, step, "nothing can be removed there")
         return
     at.hold("existence", FieldHold(reason="undone", detail=f"run {run} was undone", run=run))
-    work.steps.append(build(work, at, "delete", {}, at.shown, f"undo of run {run}"))
+    work.step(at, build(work, at, "delete", {}, at.shown, f"undo of run {run}"))
 
 
 def _unwrite(work: Work, at: At, step: Step, outcome: Outcome, run: int) -> None:
@@ -74,7 +75,7 @@ def _unwrite(work: Work, at: At, step: Step, outcome: Outcome, run: int) -> None
     for slot in fields:
         _hold(work, at, slot, run)
     whole = {**at.shown, **fields}
-    work.steps.append(build(work, at, "update", fields, whole, f"undo of run {run}"))
+    work.step(at, build(work, at, "update", fields, whole, f"undo of run {run}"))
 
 
 def _make_again(work: Work, at: At, step: Step, run: int) -> None:
@@ -84,18 +85,16 @@ def _make_again(work: Work, at: At, step: Step, run: int) -> None:
         at.hold("existence", FieldHold(reason="undone", detail=f"run {run} was undone", run=run))
         fields = {slot: step.before.get(slot) for slot in step.fields}
         whole = {**at.shown, **fields}
-        work.steps.append(build(work, at, "update", fields, whole, f"undo of run {run}"))
+        work.step(at, build(work, at, "update", fields, whole, f"undo of run {run}"))
         _live_again(work, run)
         return
     if at.state != "gone":
         _not_undone(work, at, step, "it is there again already")
         return
-    again = add(work, (at.end.account, at.end.scope), at.end.key, at.end.generation + 1)
-    if at.end.side == "source":
-        again.end = msgspec.structs.replace(again.end, side="source")
+    again = add(work, at.end.side, (at.end.account, at.end.scope), at.end.key)
     again.hold("existence", FieldHold(reason="undone", detail=f"run {run} was undone", run=run))
     whole = _writable(at, step.before)
-    work.steps.append(build(work, again, "create", whole, whole, f"undo of run {run}"))
+    work.step(again, build(work, again, "create", whole, whole, f"undo of run {run}"))
     _live_again(work, run)
 
 

@@ -1,4 +1,7 @@
-"""The planner's workbench: one link taken apart, to be put together again as a decision."""
+"""The planner's workbench: one link taken apart, to be put together again as a decision.
+
+Most links of a pass have not changed: nothing is copied before something does.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,14 @@ NO_HOLD = FieldHold(reason="")
 
 
 class At:
-    """An end under the planner's hands. `base`, `given` and `holds` are its own copies.
+    """An end under the planner's hands. `base`, `given` and `holds` are copied when they change.
 
-    `waits` says that its last intent is in doubt, or that its scope could not be read.
+    `waits` says that its last intent is in doubt, or that its scope could not be read. `planned`
+    says that this plan has said already what becomes of it.
     """
 
     __slots__ = (
+        "_own",
         "base",
         "decided",
         "dirty",
@@ -33,6 +38,7 @@ class At:
         "given",
         "holds",
         "lines",
+        "planned",
         "shown",
         "state",
         "waits",
@@ -47,39 +53,56 @@ class At:
         self.facts = facts
         self.state = end.state
         self.shown: Fields = end.shown
-        self.base: dict[str, Value] = dict(end.base)
-        self.given: dict[str, Value] = dict(end.given)
-        self.holds: dict[str, FieldHold] = dict(end.holds)
+        self.base: dict[str, Value] = end.base  # type: ignore[assignment] # copied before it changes
+        self.given: dict[str, Value] = end.given  # type: ignore[assignment] # the same
+        self.holds: dict[str, FieldHold] = end.holds
         self.decided = end.decided
         self.dirty = end.id < 0
+        self.planned = False
+        self._own = False
 
     @property
     def weighable(self) -> bool:
         """Whether what it shows may be weighed and it may be written: read, and not in doubt."""
         return self.state == "live" and not self.waits
 
+    def _change(self) -> None:
+        self.dirty = True
+        if not self._own:
+            self._own = True
+            self.base, self.given = dict(self.base), dict(self.given)
+            self.holds = dict(self.holds)
+
     def settle(self, slot: str, given: Value) -> None:
         """Move `base` to what is shown and `given` to the value that it stands for."""
+        self._change()
         self.base[slot] = self.shown[slot]
         self.given[slot] = given
-        self.dirty = True
 
     def hold(self, slot: str, hold: FieldHold) -> None:
         """Hold a field; an answer given to the same hold stays."""
-        if self.holds.get(slot) != hold:
+        old = self.holds.get(slot)
+        if old is None or msgspec.structs.replace(old, answer=hold.answer) != hold:
+            self._change()
             self.holds[slot] = hold
-            self.dirty = True
 
     def release(self, slot: str) -> None:
         """Drop a field's hold."""
-        if self.holds.pop(slot, None) is not None:
-            self.dirty = True
+        if slot in self.holds:
+            self._change()
+            del self.holds[slot]
 
     def become(self, state: str, decided: str) -> None:
         """Change the end's state by a decision, which is not taken twice."""
         self.state = state  # type: ignore[assignment] # one of EndState by construction
         self.decided = decided
         self.dirty = True
+
+    def rekey(self, key: str) -> None:
+        """Let it stand for another key of the same spot."""
+        if self.end.key != key:
+            self.end = msgspec.structs.replace(self.end, key=key)
+            self.dirty = True
 
     def freeze(self) -> End:
         """Return the end as it is now."""
@@ -97,18 +120,25 @@ class At:
 
 
 class Work:
-    """A link being planned: its ends, what is agreed, and what comes of it."""
+    """A link being planned: its ends, what is agreed, and what comes of it.
+
+    `ends` are all, tombstones included; `source` and `followers` those that stand for their
+    place now (`existence.line_up`).
+    """
 
     __slots__ = (
+        "_changed",
         "_hold",
         "agreed",
         "by",
         "ctx",
         "ends",
+        "followers",
         "holds",
         "link",
         "look_at",
         "notes",
+        "source",
         "state",
         "steps",
         "why",
@@ -117,34 +147,45 @@ class Work:
     def __init__(self, link: Link, ctx: Context) -> None:
         self.link = link
         self.ctx = ctx
-        self.agreed: dict[str, Value] = dict(link.agreed)
-        self.by: dict[str, int] = dict(link.by)
+        self.agreed: dict[str, Value] = link.agreed  # type: ignore[assignment] # copied before it changes
+        self.by: dict[str, int] = link.by
         self.steps: list[Step] = []
         self.holds: list[Hold] = []
         self.notes: list[Note] = []
         self.look_at: datetime | None = None
-        self.ends = [self.at(end) for end in link.ends]
+        self.ends: list[At] = [self.at(end) for end in link.ends]
+        self.source: At | None = None
+        self.followers: list[At] = []
         self.state = link.state
         self.why = link.ended_why
         self._hold: tuple[str, str] = ("", "")
+        self._changed = False
 
     def at(self, end: End) -> At:
-        """Return an end on the bench."""
-        lines, facts = self.ctx.mirror.lines[end.side], self.ctx.accounts[end.account]
-        unread = end.scope in self.ctx.waiting
-        if unread:
-            self.look_at = self.ctx.now
-        return At(end, lines, facts, waits=end.open or unread)
+        """Return an end on the bench; one that waits is looked at again in the next pass."""
+        ctx = self.ctx
+        waits = end.open or end.scope in ctx.waiting
+        if waits:
+            self.look_at = ctx.now
+        return At(end, ctx.mirror.lines[end.side], ctx.accounts[end.account], waits=waits)
 
-    @property
-    def source(self) -> At | None:
-        """The authority's end: the latest one of the source side."""
-        ours = [at for at in self.ends if at.end.side == "source"]
-        return max(ours, key=lambda at: at.end.generation) if ours else None
+    def agree(self, field: str, value: Value, by: int) -> None:
+        """Take a value as agreed, on the word of an end."""
+        if not self._changed:
+            self._changed = True
+            self.agreed, self.by = dict(self.agreed), dict(self.by)
+        self.agreed[field] = value
+        self.by[field] = by
 
-    def followers(self) -> list[At]:
-        """Return the ends of the target side, tombstones included."""
-        return [at for at in self.ends if at.end.side == "target"]
+    def look_again(self, at: datetime | None) -> None:
+        """Ask to be looked at again at an instant, or before."""
+        if at is not None and (self.look_at is None or at < self.look_at):
+            self.look_at = at
+
+    def step(self, at: At, step: Step) -> None:
+        """Add a step for an end."""
+        at.planned = True
+        self.steps.append(step)
 
     def note(self, code: str, text: str, end: int = 0, data: Fields | None = None) -> None:
         """Add a line to the story."""
@@ -157,28 +198,47 @@ class Work:
 
     def decision(self) -> Decision:
         """Put the link together again."""
-        ends = tuple(at.freeze() for at in self.ends)
-        reason, detail = self._hold
-        link = msgspec.structs.replace(
-            self.link,
-            state=self.state,
-            ended_why=self.why,
-            agreed=self.agreed,
-            by=self.by,
-            ends=ends,
-            hold=reason,
-            hold_detail=detail,
-        )
         for at in self.ends:
             for slot, held in at.holds.items():
                 self.holds.append(
                     Hold(reason=held.reason, detail=held.detail, end=at.end.id, field=slot)
                 )
+        changed = self._differs()
         return Decision(
-            link=link,
-            changed=link != self.link or bool(self.notes),
+            link=self._frozen() if changed else self.link,
+            changed=changed,
             steps=tuple(self.steps),
             holds=tuple(self.holds),
             notes=tuple(self.notes),
             look_again_at=self.look_at,
+        )
+
+    def _differs(self) -> bool:
+        link = self.link
+        return (
+            self._changed
+            or bool(self.notes)
+            or self._hold != (link.hold, link.hold_detail)
+            or self.state != link.state
+            or len(self.ends) != len(link.ends)
+            or any(at.dirty for at in self.ends)
+        )
+
+    def _frozen(self) -> Link:
+        link = self.link
+        return Link(
+            id=link.id,
+            mirror=link.mirror,
+            key=link.key,
+            state=self.state,
+            ended_why=self.why,
+            agreed=self.agreed,
+            by=self.by,
+            ends=tuple(at.freeze() for at in self.ends),
+            hold=self._hold[0],
+            hold_detail=self._hold[1],
+            undone=link.undone,
+            look_at=link.look_at,
+            row=link.row,
+            touched=link.touched,
         )
