@@ -100,7 +100,8 @@ class Visit:
     terms, or None where there is no such record. `count()` is how many records there are.
     `expired(cursor)` turns a cursor into one that the system does not know. `proxy` stands
     between the connector and the system where the system is a server. `writes_by` is the HTTP
-    method of creates and updates; `quiet_calls` what a pass without change costs.
+    method of creates and updates; `quiet_calls` what a pass without change costs. `server`
+    and `more` are whatever the connector's own tests need of the system.
     """
 
     connector: Connector
@@ -115,6 +116,8 @@ class Visit:
     unknown: Callable[[str], bool] | None = None
     expired: Callable[[str], str] | None = None
     proxy: FaultProxy | None = None
+    server: Any = None
+    more: Any = None
     held: Held = field(default_factory=Held)
     quiet_calls: int = 1
     writes_by: str = "PUT"

@@ -10,8 +10,7 @@ _CODE = re.compile(r"\[\d{3}\]")
 
 
 def assert_sentence(text: str) -> None:
-    """Assert a whole sentence: capital or quote first, a stop last, codes only in brackets there."""
-    assert text[:1].isupper() or text[:1] in {'"', "“"} or text[:1].islower(), text
+    """Assert a whole sentence: a stop last, a code only in brackets before it, no class names."""
     assert text.endswith("."), text
     assert len(text) > 20, text
     bare = re.sub(r'"[^"]*"|“[^”]*”|\([^)]*\)', "", _NAMES.sub("", text))

@@ -138,11 +138,13 @@ class _Rule:
     method: str
     path: str
     nth: int | None
+    body: bytes = b""
     seen: int = 0
     kept: tuple[int, dict[str, str], bytes] | None = None
 
-    def takes(self, method: str, path: str) -> bool:
-        if self.method not in {"*", method} or not re.search(self.path, path):
+    def takes(self, call: Call) -> bool:
+        fits = self.method in {"*", call.method} and self.body in call.body
+        if not fits or not re.search(self.path, call.path):
             return False
         self.seen += 1
         return self.nth is None or self.seen == self.nth
@@ -160,9 +162,17 @@ class FaultProxy:
         self.calls: list[Call] = []
         self.url = ""
 
-    def rule(self, act: Act, *, method: str = "*", path: str = "", nth: int | None = None) -> None:
-        """Add a rule: `method` "*" is any, `path` is searched as a pattern."""
-        self._rules.append(_Rule(act, method, path, nth))
+    def rule(
+        self,
+        act: Act,
+        *,
+        method: str = "*",
+        path: str = "",
+        body: bytes = b"",
+        nth: int | None = None,
+    ) -> None:
+        """Add a rule: `method` "*" is any, `path` is searched as a pattern, `body` as it is."""
+        self._rules.append(_Rule(act, method, path, nth, body))
 
     def clear(self) -> None:
         """Forget rules and calls."""
@@ -192,11 +202,9 @@ class FaultProxy:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
-        call = Call(request.method, request.path, _lower(request.headers), body)
+        call = Call(request.method, request.rel_url.raw_path, _lower(request.headers), body)
         self.calls.append(call)
-        rule = next(
-            (r for r in self._rules if r.takes(call.method, request.rel_url.raw_path)), None
-        )
+        rule = next((rule for rule in self._rules if rule.takes(call)), None)
         answer = await self._answer(request, rule, body)
         if answer is None:
             if request.transport is not None:

@@ -118,12 +118,15 @@ async def visit(server: Server):
             unknown=unknown,
             expired=expired,
             proxy=proxy,
+            server=server,
+            more=calendar,
             held=session.known,
         )
 
 
 @contextmanager
-def _cyrus():
+def cyrus_or_skip():
+    """Run Cyrus, or skip the test with the reason why it cannot."""
     reason = cyrus_missing()
     if reason:
         pytest.skip(reason)
@@ -134,5 +137,5 @@ def _cyrus():
 WORLDS = [
     World("radicale", lambda: radicale(password="secret"), visit),
     World("xandikos", xandikos, visit),
-    World("cyrus", _cyrus, visit, marks=(pytest.mark.cyrus,)),
+    World("cyrus", cyrus_or_skip, visit, marks=(pytest.mark.cyrus,)),
 ]

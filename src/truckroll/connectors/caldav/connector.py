@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from truckroll.connectors.caldav import discovery, sync, wire, writes
+from truckroll.connectors.caldav import discovery, reads, sync, wire, writes
 from truckroll.connectors.caldav.site import base_url, has_apples_ways
 from truckroll.kit.auth import Basic
 from truckroll.kit.contract import Connector, Resource, Setting
@@ -54,7 +54,7 @@ APPOINTMENTS = Resource(
     fields=wire.FIELDS,
     listing=sync.listing,
     writes=wire.WRITES,
-    read=writes.read,
+    read=reads.read,
     create=writes.create,
     update=writes.update,
     cancel=writes.cancel,

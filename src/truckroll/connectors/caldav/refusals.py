@@ -75,6 +75,11 @@ def refusal(session: Session, response: Response, what: str) -> VendorError:
             f"{system} has no room left for {what}. Make room there; it is tried again by itself "
             f"[{status}]."
         )
+    if failed & _NO_RIGHT:
+        return GiveUp(
+            f"{system} does not let this user change the calendar of {what}. Ask its owner for "
+            f"the right to write, or choose another calendar [{status}]."
+        )
     if status == _LOCKED:
         return RetryLater(
             f"{begin(what)} is locked at {system} at the moment; it is tried again by itself "
@@ -83,11 +88,6 @@ def refusal(session: Session, response: Response, what: str) -> VendorError:
     if status in _CONFLICTS:
         return Replan(
             f"{begin(what)} changed at {system} since it was read; it is read again [{status}]."
-        )
-    if failed & _NO_RIGHT:
-        return GiveUp(
-            f"{system} does not let this user change the calendar of {what}. Ask its owner for "
-            f"the right to write, or choose another calendar [{status}]."
         )
     return _held(response, system, what)
 

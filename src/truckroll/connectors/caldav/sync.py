@@ -14,6 +14,7 @@ import msgspec
 from truckroll.connectors.caldav import dav, wire
 from truckroll.connectors.caldav.dav import CTAG, DATA, ETAG, Multistatus, Node
 from truckroll.connectors.caldav.discovery import moved_to
+from truckroll.connectors.caldav.reads import read
 from truckroll.connectors.caldav.refusals import conditions, said
 from truckroll.connectors.caldav.site import (
     Place,
@@ -27,6 +28,7 @@ from truckroll.kit.errors import RetryLater, StartOver, VendorError
 from truckroll.kit.http import Response
 
 MULTIGET = 50  # hrefs in one multiget (sheet, section 4)
+SINGLES = 5  # objects left out of two multigets that are read one by one
 PAGE = 500  # items that are stored in one transaction
 ROUNDS = 1000  # truncated answers in a row; more is a server that turns in a circle
 PATIENCE = timedelta(minutes=5)  # a first listing of a large calendar takes the server a while
@@ -239,7 +241,11 @@ class _Listing:
         return items
 
     async def _multiget(self, paths: list[str]) -> list[Item]:
-        """Return the objects of one multiget; a short answer is an error, never a deletion."""
+        """Return the objects of one multiget; a short answer is never a deletion.
+
+        What was left out is asked for once more, then one by one where it is little; else the
+        whole answer is an error.
+        """
         items: list[Item] = []
         wanted = paths
         for _ in range(2):
@@ -251,6 +257,10 @@ class _Listing:
             wanted = [path for path in wanted if path not in answered or _failed(answered[path])]
             if not wanted:
                 return items
+        if len(wanted) <= SINGLES:
+            # A name that the server's own multiget stumbles over must not stop the calendar.
+            ids = [self._id(path) for path in wanted]
+            return items + [await read(self._session, self._scope, id_) for id_ in ids]
         raise RetryLater(
             f"{self._session.account} left out {len(wanted)} of {len(paths)} events that were "
             f'asked for in the calendar "{self._scope.title}", the first "{self._id(wanted[0])}"; '
@@ -268,7 +278,7 @@ class _Listing:
             Unreadable(
                 self._id(node.path),
                 f'The event "{self._id(node.path)}" in the calendar "{self._scope.title}" is not '
-                f"shown by {self._session.account}{_code(node)}. Look at it there.",
+                f"shown by {self._session.account}; look at it there{_code(node)}.",
                 version=node.text(ETAG),
             ),
         )

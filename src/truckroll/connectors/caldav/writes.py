@@ -1,4 +1,4 @@
-"""Reading one object, and the writes: each conditional, none repeated by itself.
+"""The writes: each conditional, none repeated by itself.
 
 PUT with `If-None-Match: *` makes, with `If-Match` and the merged ETag changes (RFC 4791 section
 5.3.2); `If-Match: *` is never sent, since iCloud takes it the wrong way round. Attendees are never
@@ -7,13 +7,13 @@ written, so a server with scheduling (RFC 6638) tells nobody of what the hub mak
 
 from datetime import UTC, datetime
 
-from truckroll.connectors.caldav import dav, wire
+from truckroll.connectors.caldav import wire
+from truckroll.connectors.caldav.reads import read, url_of
 from truckroll.connectors.caldav.refusals import conditions, refusal
-from truckroll.connectors.caldav.site import no_such_calendar, place_of
+from truckroll.connectors.caldav.site import no_such_calendar
 from truckroll.kit.contract import (
     Change,
     Draft,
-    Item,
     Missing,
     Removal,
     Reply,
@@ -22,42 +22,12 @@ from truckroll.kit.contract import (
     Session,
 )
 from truckroll.kit.errors import Gone, HoldRecord, Replan, RetryLater
-from truckroll.kit.http import Response, expect
+from truckroll.kit.http import Response
 
 _TYPE = "text/calendar; charset=utf-8"
-_CALENDAR = {"text/calendar", "text/x-vcalendar", "text/plain", "application/octet-stream"}
-_OK = 200
-_PARTIAL = 206
 _STORED = {200, 201, 204}
 _GONE = {404, 410}
 _EXISTS = 412
-
-
-def _url(session: Session, scope: Scope, id_: str) -> str:
-    place = place_of(session, scope.id)
-    return place.url(dav.path_for(place.path, id_))
-
-
-async def read(session: Session, scope: Scope, id_: str) -> Item:
-    """Return an object as it is now (GET); Missing where it is not there (404, 410)."""
-    # Packed answers get a weak ETag (Cyrus, nginx), and a weak one is no condition for a write.
-    headers = {"Accept": "text/calendar", "Accept-Encoding": "identity"}
-    response = await session.http.request("GET", _url(session, scope, id_), headers=headers)
-    if response.status in _GONE:
-        return Missing(id_)
-    expect(response, _CALENDAR, session.account, wanted="an event")
-    if response.status != _OK or not _whole(response.body):
-        raise RetryLater(
-            f'{session.account} did not give the event "{id_}" of the calendar "{scope.title}" '
-            f"whole; it is asked for again [{response.status}]."
-        )
-    return wire.Reader(session, scope).item(id_, response.body, response.headers.get("etag"))
-
-
-def _whole(body: bytes) -> bool:
-    """Tell whether a body that begins as a calendar also ends as one."""
-    text = body.strip().upper()
-    return not text.startswith(b"BEGIN:") or text.endswith((b"END:VCALENDAR", b"END:VEVENT"))
 
 
 def choose_id(_scope: Scope, key: str) -> str:
@@ -150,7 +120,7 @@ async def remove(session: Session, scope: Scope, removal: Removal) -> None:
         condition = wire.if_match(current.version)
     headers = {"If-Match": condition} if condition else {}
     response = await session.http.request(
-        "DELETE", _url(session, scope, removal.id), headers=headers
+        "DELETE", url_of(session, scope, removal.id), headers=headers
     )
     if response.status not in {*_STORED, *_GONE}:
         raise refusal(session, response, what)
@@ -178,7 +148,9 @@ async def _put(
     session: Session, scope: Scope, id_: str, data: bytes, condition: dict[str, str]
 ) -> Response:
     headers = {"Content-Type": _TYPE, **condition}
-    return await session.http.request("PUT", _url(session, scope, id_), headers=headers, body=data)
+    return await session.http.request(
+        "PUT", url_of(session, scope, id_), headers=headers, body=data
+    )
 
 
 def _reply(session: Session, scope: Scope, id_: str, data: bytes, response: Response) -> Reply:
