@@ -218,7 +218,13 @@ class MemoryStore:
         self, mirror: int, side: str, scopes: Sequence[int], *, at: datetime, limit: int
     ) -> int:
         made = 0
+        keys = {one.key for one in self.link_rows.values() if self.mirror_of[one.id] == mirror}
         for record in await self.unlinked(mirror, scopes, limit=limit):
+            if side == "source" and self._moved(mirror, record, at):
+                made += 1
+                continue
+            if record.mark in keys:
+                continue
             end = End(
                 id=next(self._ids),
                 side=side,  # type: ignore[arg-type] # source or target
@@ -238,6 +244,33 @@ class MemoryStore:
             self.mirror_of[link.id] = mirror
             made += 1
         return made
+
+    def _moved(self, mirror: int, record: RecordRow, at: datetime) -> bool:
+        """Give a moved source record to the link of the one that it was; tell whether it was."""
+        for link in [self._loaded(one) for one in self.link_rows.values()]:
+            if self.mirror_of[link.id] != mirror or link.state == "ended":
+                continue
+            sources = [end for end in link.ends if end.side == "source"]
+            old = max(sources, key=lambda end: end.generation, default=None)
+            if old is None or old.state != "gone" or old.removed_by_hub or old.decided:
+                continue
+            if not (record.mark == link.key or (record.series and record.series == old.series)):
+                continue
+            end = msgspec.structs.replace(
+                old,
+                id=next(self._ids),
+                account=record.account,
+                scope=record.scope,
+                external_id=record.external_id,
+                generation=old.generation + 1,
+                state="live",
+                holds={},
+            )
+            ends = (*link.ends, end)
+            self._save(msgspec.structs.replace(self.link_rows[link.id], ends=ends, look_at=at))
+            self.story.append((link.id, "moved", "it was moved, and keeps its identity"))
+            return True
+        return False
 
     async def links(self, ids: Sequence[int]) -> list[Link]:
         return [self._loaded(self.link_rows[id_]) for id_ in ids if id_ in self.link_rows]
@@ -277,14 +310,17 @@ class MemoryStore:
         self, mirror: int, scopes: Sequence[int], coarse: Sequence[str], marks: Sequence[str]
     ) -> list[RecordRow]:
         linked = self._linked(mirror)
-        return [
-            one
-            for one in self.records.values()
-            if one.scope in scopes
-            and one.state == "live"
-            and (one.scope, one.external_id) not in linked
-            and (KINDS[one.kind].coarse(one.fields) in coarse or one.mark in marks)
-        ]
+        found = []
+        for one in self.records.values():
+            if one.scope not in scopes or one.state != "live":
+                continue
+            if KINDS[one.kind].coarse(one.fields) not in coarse and one.mark not in marks:
+                continue
+            held = linked.get((one.scope, one.external_id))
+            ended = held is not None and (held[0].state == "ended" or held[1].state == "released")
+            if held is None or ended:
+                found.append(msgspec.structs.replace(one, ended=ended))
+        return found
 
     async def journal(
         self, run: int, decisions: Sequence[Decision], *, at: datetime
@@ -334,7 +370,7 @@ class MemoryStore:
         look_at = link.look_at
         if outcome.kind == "done":
             end, ended = self._done(step, outcome, end, at)
-            look_at = at if ended else look_at
+            look_at = at if ended else (outcome.retry_at or look_at)
         elif outcome.kind == "unknown":
             end = msgspec.structs.replace(end, open=True)
         else:
@@ -348,7 +384,7 @@ class MemoryStore:
         if outcome.kind == "later":
             return outcome.retry_at
         if outcome.kind == "refused":
-            return None
+            return self.link_rows[step.link].look_at
         if outcome.kind == "gone" and step.external_id:
             self._store(step.scope, 0, step.kind, Missing(step.external_id), at)
         if outcome.shown is not None:

@@ -38,17 +38,11 @@ def _normal(value: Value) -> str:
 class Matcher:
     """Finds unlinked records for links, one to one: a record that was given is not given again.
 
-    `records` are unlinked, or stand under a tombstone of the mirror (their ids in `tombstones`).
+    `records` are unlinked, or `ended`: they stand under a tombstone of the mirror.
     """
 
-    def __init__(
-        self,
-        records: Iterable[RecordRow],
-        names: tuple[str, ...],
-        tombstones: frozenset[int] = frozenset(),
-    ) -> None:
+    def __init__(self, records: Iterable[RecordRow], names: tuple[str, ...]) -> None:
         self._names = names
-        self._tombstones = tombstones
         self._by_mark: dict[tuple[int, str], list[RecordRow]] = {}
         self._by_key: dict[tuple[int, Key], list[RecordRow]] = {}
         self.given: set[int] = set()
@@ -68,7 +62,7 @@ class Matcher:
             return NO_MATCH
         if len(found) > 1:
             return Match(several=tuple(found))
-        if found[0].id in self._tombstones:
+        if found[0].ended:
             return Match(sure=found[0], before=True)
         self.given.add(found[0].id)
         return Match(sure=found[0])

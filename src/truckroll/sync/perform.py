@@ -34,9 +34,9 @@ from truckroll.kit.errors import (
     StartOver,
     VendorError,
 )
-from truckroll.kit.normal import LOSSLESS, Stored, explains, stored
+from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
-from truckroll.sync.reply import refusal, settle
+from truckroll.sync.reply import Settled, refusal, settle, settle_found
 from truckroll.sync.types import Outcome
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from truckroll.sync.ports import OpenStep, Performing
+
+    Clock = Callable[[], datetime]
 
 FLUSH_AT = 128
 FLUSH_SECONDS = 0.5
@@ -154,10 +156,10 @@ async def perform_step(
     step = opened.step
     try:
         if step.op == "create":
-            return await _create(hand, scope, opened)
+            return await _create(hand, scope, opened, now)
         if step.op in ("delete", "unlink"):
             return await _remove(hand, scope, opened)
-        return await _update(hand, scope, opened)
+        return await _update(hand, scope, opened, now)
     except Replan as error:
         return await _observed(hand, scope, opened, "conflict", error.says)
     except Gone as error:
@@ -172,7 +174,7 @@ async def perform_step(
     except HoldRecord as error:
         return refused(opened, error.says)
     except OutcomeUnknown as error:
-        return await look_up(hand, scope, opened, error.says)
+        return await look_up(hand, scope, opened, error.says, now=now)
 
 
 def refused(opened: OpenStep, says: str, reason: str = "refused") -> Outcome:
@@ -181,17 +183,17 @@ def refused(opened: OpenStep, says: str, reason: str = "refused") -> Outcome:
     return Outcome(step=opened.id, kind="refused", says=says, holds=holds)
 
 
-async def _create(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
+async def _create(hand: Hand, scope: Scope, opened: OpenStep, now: Clock) -> Outcome:
     step, resource = opened.step, hand.resource
     assert resource.create is not None
     chosen = resource.choose_id(scope, step.create_key) if resource.choose_id else ""
     mark = step.create_key.split("-", 1)[0]
     draft = Draft(id=chosen, key=step.create_key, mark=mark, fields=step.whole)
     reply = await resource.create(hand.session, scope, draft)
-    return await _done(hand, scope, opened, reply)
+    return await _done(hand, scope, opened, reply, now)
 
 
-async def _update(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
+async def _update(hand: Hand, scope: Scope, opened: OpenStep, now: Clock) -> Outcome:
     step, resource = opened.step, hand.resource
     write = resource.cancel if step.op == "cancel" else resource.update
     assert write is not None
@@ -205,7 +207,7 @@ async def _update(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
         raw=opened.raw,
     )
     reply = await write(hand.session, scope, change)
-    return await _done(hand, scope, opened, reply)
+    return await _done(hand, scope, opened, reply, now)
 
 
 async def _unchanged_since(
@@ -232,7 +234,7 @@ async def _remove(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:
     return Outcome(step=opened.id, kind="done", external_id=step.external_id)
 
 
-async def _done(hand: Hand, scope: Scope, opened: OpenStep, reply: Reply) -> Outcome:
+async def _done(hand: Hand, scope: Scope, opened: OpenStep, reply: Reply, now: Clock) -> Outcome:
     """Take the reply, or a read-back where it does not show the record, as the stored form."""
     seen: Item | None = reply.seen
     if seen is None and hand.resource.read is not None:
@@ -242,17 +244,20 @@ async def _done(hand: Hand, scope: Scope, opened: OpenStep, reply: Reply) -> Out
     if not isinstance(seen, Seen):
         says = seen.reason if isinstance(seen, Unreadable) else "the answer shows nothing"
         return Outcome(step=opened.id, kind="unknown", says=says, external_id=reply.id)
-    return _as_done(hand, opened, seen)
-
-
-def _as_done(hand: Hand, opened: OpenStep, seen: Seen) -> Outcome:
-    step = opened.step
+    step, how = opened.step, _how(hand.resource)
     sent = step.whole if step.op == "create" else step.fields
     alone = step.op == "create" or hand.resource.conditional
-    moved = settle(sent, seen.fields, _how(hand.resource), alone=alone, label=hand.label)
+    moved = settle(sent, seen.fields, how, alone=alone, label=hand.label)
+    others = seen.fields.keys() - sent.keys()
+    stirred = not alone and any(not same(seen.fields[f], step.before.get(f)) for f in others)
+    return _as_done(opened, seen, moved, again_at=now() if stirred else None)
+
+
+def _as_done(opened: OpenStep, seen: Seen, moved: Settled, again_at: datetime | None) -> Outcome:
     return Outcome(
         step=opened.id,
         kind="done",
+        retry_at=again_at,
         external_id=seen.id,
         version=seen.version,
         shown=seen.fields,
@@ -293,10 +298,11 @@ async def _observed(hand: Hand, scope: Scope, opened: OpenStep, kind: str, says:
     )
 
 
-async def look_up(hand: Hand, scope: Scope, opened: OpenStep, says: str) -> Outcome:
+async def look_up(hand: Hand, scope: Scope, opened: OpenStep, says: str, *, now: Clock) -> Outcome:
     """Find out what became of an intent whose answer was lost, before anything is tried again.
 
-    A look-up that finds nothing is believed only where the system's lists do not lag.
+    A look-up that finds nothing is believed only where the system's lists do not lag. What it
+    finds may have been changed by somebody since, so the link is looked at again.
     """
     unknown = Outcome(step=opened.id, kind="unknown", says=says)
     try:
@@ -309,8 +315,11 @@ async def look_up(hand: Hand, scope: Scope, opened: OpenStep, says: str) -> Outc
             return Outcome(step=opened.id, kind="done", external_id=step.external_id)
         return await _observed(hand, scope, opened, "conflict", says)
     if isinstance(item, Seen):
-        if step.op == "create" or _landed(hand, step.fields, item):
-            return _as_done(hand, opened, item)
+        sent = step.whole if step.op == "create" else step.fields
+        before = None if step.op == "create" else step.before
+        moved = settle_found(sent, before, item.fields, _how(hand.resource), label=hand.label)
+        if step.op == "create" or moved.given:
+            return _as_done(opened, item, moved, again_at=now())
         return await _observed(hand, scope, opened, "conflict", says)
     if isinstance(item, Missing) and step.op != "create":
         return Outcome(step=opened.id, kind="gone", says=says, external_id=step.external_id)
@@ -332,12 +341,3 @@ async def _find(hand: Hand, scope: Scope, opened: OpenStep) -> Item | None:
         found = await resource.find(hand.session, scope, step.create_key.split("-", 1)[0])
         return found if found is not None else Missing(step.external_id)
     return None
-
-
-def _landed(hand: Hand, sent: Fields, item: Seen) -> bool:
-    how = _how(hand.resource)
-    return all(
-        same(stored(how(slot), value), item.fields.get(slot))
-        or explains(value, item.fields.get(slot)) is not None
-        for slot, value in sent.items()
-    )

@@ -103,9 +103,14 @@ class Planning(Protocol):
     ) -> int:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
-        Each gets one end of `side` for the record (`given`, `base` empty), `key` = a random
-        text of 16 hex digits, and is due. Only records with `owned` true. Returns how many.
-        A record whose end in this mirror is released or belongs to an ended link is not adopted.
+        A source record that carries the series or mark of another whose link lives on while it is
+        gone is no new one: it was moved. The link gets it as its next source end, with what was
+        weighed at the old one, and becomes due. All others get a new link.
+
+        Each new link gets one end of `side` for the record (`given`, `base` empty), `key` = a
+        random text of 16 hex digits, and is due. Only records with `owned` true. Returns how
+        many. Not adopted are records whose end in this mirror is released or belongs to an ended
+        link, and those that carry the mark of any link of the mirror: the hub made them.
         """
         ...
 
@@ -131,7 +136,10 @@ class Planning(Protocol):
     async def candidates(
         self, mirror: int, scopes: Sequence[int], coarse: Sequence[str], marks: Sequence[str]
     ) -> list[RecordRow]:
-        """Return live records of these scopes without end in the mirror, by coarse key or mark."""
+        """Return live records of these scopes that no living link has, by coarse key or mark.
+
+        Those with a released end, or an end of an ended link, of the mirror are `ended`.
+        """
         ...
 
     async def journal(
@@ -165,8 +173,9 @@ class Performing(Protocol):
         due), base, given and holds are merged into the end's, its state becomes live. A removal
         makes the record gone (a cancel: the end released, decided `cancel`), sets
         `removed_by_hub`, and makes the link due. refused: the outcome's holds are merged into
-        the end's. conflict, gone: what the outcome shows (gone: its absence) is stored as an
-        ordinary observation, and the link becomes due at once. later: due at `retry_at`.
+        the end's; `look_at` stays. conflict, gone: what the outcome shows (gone: its absence)
+        is stored as an ordinary observation, and the link becomes due at once. later: due at
+        `retry_at`.
         unknown: the end is `open` until an outcome of another kind. Each writes the story.
         """
         ...

@@ -67,3 +67,31 @@ def settle(
     if alone:
         base.update({slot: value for slot, value in back.items() if slot not in sent})
     return Settled(base, given, holds)
+
+
+def settle_found(
+    sent: Fields, before: Fields | None, back: Fields, how: Callable[[str], Stored], *, label: str
+) -> Settled:
+    """Weigh what a look-up found after a lost answer; somebody may have written since.
+
+    A field that shows the stored form of what was sent is ours. One that shows what was there
+    `before` did not land. One that the system did not keep at all is held `not_stored`; anything
+    else is somebody's change, to be weighed against what was sent.
+    """
+    base: dict[str, Value] = {}
+    given: dict[str, Value] = {}
+    holds: dict[str, FieldHold] = {}
+    for slot, value in sent.items():
+        shown = back.get(slot)
+        if same(stored(how(slot), value), shown) or (slot in back and explains(value, shown)):
+            base[slot], given[slot] = shown, value
+        elif before is not None and same(before.get(slot), shown):
+            continue
+        elif before is None and not (slot in back and shown not in (None, "", ())):
+            lost = settle({slot: value}, back, how, alone=False, label=label)
+            base.update(lost.base)
+            given.update(lost.given)
+            holds.update(lost.holds)
+        elif before is None:
+            base[slot], given[slot] = stored(how(slot), value), value
+    return Settled(base, given, holds)

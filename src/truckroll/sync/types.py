@@ -153,7 +153,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An observed record as the store keeps it, linked or not."""
+    """An observed record as the store keeps it, linked or not.
+
+    `ended` says of a candidate for matching that it stands under a released end, or an ended
+    link, of the mirror that asks.
+    """
 
     id: int
     account: int
@@ -167,6 +171,7 @@ class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
     series: str | None = None
     owned: bool = True
     problem: str = ""
+    ended: bool = False
     seen_order: int = 0
     changed: dict[str, int] = {}
     seen_at: datetime | None = None
@@ -181,7 +186,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     `external_id`, `version`, `shown` and `raw` are the reply as the next observation (`shown`
     None: the record is gone or was not shown). `base` and `given` are the fields that move at
-    the written end. `holds` are fields to be held there.
+    the written end. `holds` are fields to be held there. `retry_at` is when the link is to be
+    looked at again: after `later`, and after `done` where more was found than what was written.
     """
 
     step: int
