@@ -90,15 +90,23 @@ def test_what_was_cleared_is_cleared_and_what_is_unknown_is_left_alone():
     assert notes.render({}) is None
 
 
+def choices_of(made):
+    """Each word of each option alone, and all combinations of those that depend on each other."""
+    words = {
+        name: list(option.words) or [str(option.least), str(option.most)]
+        for name, option in made.options.items()
+    }
+    yield from ({name: word} for name, several in words.items() for word in several)
+    tied = ("two_way", "edits_by_hand", "private")
+    for combination in product(*(words[name] for name in tied)):
+        yield dict(zip(tied, combination, strict=True))
+
+
 @pytest.mark.parametrize("name", list(builtin()))
 def test_every_choice_of_a_shipped_recipe_compiles(name):
     made = recipe(name)
-    words = [
-        list(option.words) or [str(option.least), str(option.most)]
-        for option in made.options.values()
-    ]
-    for combination in product(*words):
-        mirror = compile_mirror(made, dict(zip(made.options, combination, strict=True)))
+    for choices in choices_of(made):
+        mirror = compile_mirror(made, choices)
         for side in ("source", "target"):
             for one in mirror.lines[side]:
                 assert one.inputs
@@ -399,6 +407,19 @@ def test_maps_texts_fixed_values_and_transforms_make_the_targets_own_types():
     assert colour.invert("calm") == "Green"
     assert colour.render({"category": "Pink"}).reason == "category_unmapped"
     assert mirror.conflict == {"category": "target"}
+
+
+def test_a_gate_may_be_used_twice_with_other_settings():
+    text = SMALL.replace(
+        'private = "copy"',
+        'private = "skip"\ngates = [{ gate = "type_enabled", types = ["A", "B"] }, { gate = "type_enabled", types = ["B", "C"] }]',
+    )
+    mirror = compile_mirror(load(text, "x.toml"), {})
+    assert [name for name, _ in mirror.gates] == ["type_enabled", "type_enabled", "not_private"]
+    passed = [
+        all(gate({"job_type": job}, None) is None for _, gate in mirror.gates) for job in "ABC"
+    ]
+    assert passed == [False, True, False]
 
 
 def test_an_unknown_mirror_is_a_key_error():

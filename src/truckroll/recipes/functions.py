@@ -4,11 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from truckroll.recipes.gates import GATES
 from truckroll.recipes.transforms import TRANSFORMS
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 BUILTIN: dict[str, Mapping[str, Callable[..., Any]]] = {"gate": GATES, "transform": TRANSFORMS}
 
@@ -34,8 +36,13 @@ class Function:
 
 def names(sort: str) -> tuple[str, ...]:
     """Return all names of a sort ("gate" or "transform"), own ones included."""
-    own = (point.name for point in entry_points(group=f"truckroll.{sort}s"))
-    return tuple(sorted({*BUILTIN[sort], *own}))
+    return tuple(sorted({*BUILTIN[sort], *(point.name for point in _points(sort))}))
+
+
+def _points(sort: str) -> "tuple[EntryPoint, ...]":
+    from importlib.metadata import entry_points  # noqa: PLC0415 -- 30 ms, and rarely needed
+
+    return tuple(entry_points(group=f"truckroll.{sort}s"))
 
 
 @cache
@@ -46,7 +53,7 @@ def find(sort: str, name: str) -> Function | str:
     """
     call = BUILTIN[sort].get(name)
     if call is None:
-        points = tuple(entry_points(group=f"truckroll.{sort}s", name=name))
+        points = [point for point in _points(sort) if point.name == name]
         if not points:
             return f'there is no {sort} "{name}"'
         try:

@@ -117,8 +117,11 @@ class Recipe:
     text: str
 
 
+_MIRROR = get_type_hints(Mirror)
+
+
 def _literal(name: str) -> tuple[str, ...]:
-    return get_args(get_type_hints(Mirror)[name])
+    return get_args(_MIRROR[name])
 
 
 BOTH = ("never", "source-wins", "target-wins", "newest", "ask")

@@ -85,7 +85,7 @@ class Sheet:
             return ""
         by = {word: item for word, item in value.items() if word != "option"}
         if not by:
-            samples = option.words or (option.default if option.text else option.least,)
+            samples = option.words or ("any text" if option.text else option.least,)
             for sample in samples:
                 wrong = accept(sample)
                 # A text can be chosen where a list is wanted: it is taken apart at its commas.
