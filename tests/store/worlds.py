@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from truckroll.kit.contract import Page, Scope, Seen
 from truckroll.model.time import Timed
-from truckroll.sync.types import Decision, Step
+from truckroll.sync.types import Decision, End, Outcome, Step
 
 AT = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
 
@@ -22,6 +24,18 @@ def visit(title="Boiler", hour=9, **more):
 
 def seen(id_, fields=None, version="1", **more):
     return Seen(id=id_, fields=visit() if fields is None else fields, version=version, **more)
+
+
+def reply(id_, fields=None, version="w1", **more):
+    fields = visit() if fields is None else fields
+    return {
+        "external_id": id_,
+        "version": version,
+        "shown": fields,
+        "base": fields,
+        "given": fields,
+        **more,
+    }
 
 
 @dataclass
@@ -66,6 +80,37 @@ class World:
             scope=self.target,
             **{"external_id": "", "reason": "new in A", "create_key": f"{link.key}-0", **more},
         )
+
+    async def adopted(self, *items):
+        """Read records, and return their links as they are once nothing is due."""
+        await self.page(*(items or (seen("1"),)))
+        await self.adopt()
+        links = await self.due()
+        for link in links:
+            await self.journal(link)
+        return [await self.link(link.id) for link in links]
+
+    def new_end(self, **more):
+        place = {"account": self.target_account, "scope": self.target, "external_id": ""}
+        return End(**{"id": -1, "side": "target", **place, **more})
+
+    async def follower(self, link, **more):
+        """Journal the creation of a follower; return the opened step."""
+        decided = replace(link, ends=(*link.ends, self.new_end()))
+        (opened,) = await self.journal(decided, self.create(link), **more)
+        return opened
+
+    async def synced(self, *items):
+        """Return links whose followers were made, each with two live ends."""
+        links = []
+        for number, link in enumerate(await self.adopted(*items)):
+            opened = await self.follower(link)
+            await self.finish(opened, "done", **reply(f"x{number}"))
+            links.append(await self.link(link.id))
+        return links
+
+    async def finish(self, opened, kind, at=AT, **more):
+        await self.store.finish(self.run, [Outcome(step=opened.id, kind=kind, **more)], at=at)
 
     async def journal(self, link, *steps, at=AT, **more):
         decision = Decision(link=link, changed=True, steps=steps, **more)
