@@ -41,7 +41,7 @@ values = st.one_of(
 hows = st.builds(
     Stored,
     limit=st.none() | st.integers(1, 40),
-    **{name: st.booleans() for name in Stored.__struct_fields__ if name != "limit"},
+    **{name: st.booleans() for name in Stored.__struct_fields__ if name not in {"limit", "words"}},
 )
 
 
@@ -166,6 +166,16 @@ def test_each_explanation_has_its_name(sent, back, name):
 )
 def test_nothing_else_is_explained(sent, back):
     assert explains(sent, back) is None
+
+
+def test_a_system_with_fewer_words_keeps_one_for_another():
+    how = Stored(words=(("working", "confirmed"), ("done", "confirmed")))
+    assert [stored(how, word) for word in ("working", "done", "confirmed", "tentative")] == [
+        "confirmed",
+        "confirmed",
+        "confirmed",
+        "tentative",
+    ]
 
 
 def test_markup_is_dropped_in_linear_time():

@@ -17,7 +17,7 @@ _PATTERNS = (
     (
         re.compile(
             r"(?i)\b(authorization|proxy-authorization|cookie|set-cookie)(['\"]?\s*[:=]\s*)"
-            r"[^\r\n,;}]+"
+            r"[^\r\n}]+"
         ),
         rf"\1\2{HIDDEN}",
     ),
@@ -25,7 +25,7 @@ _PATTERNS = (
         re.compile(r"(?i)\b(basic|bearer|zoho-oauthtoken|token)\s+[A-Za-z0-9._~+/=-]{8,}"),
         rf"\1 {HIDDEN}",
     ),
-    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://)[^/\s@?#]+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s@?#]+@"), rf"\1{HIDDEN}@"),
     (
         re.compile(
             rf"(?i)\b((?:[a-z0-9]+[_-])?(?:{_NAMES}))(['\"]?\s*[=:]\s*['\"]?)"
