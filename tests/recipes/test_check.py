@@ -334,3 +334,11 @@ def test_lines_are_right_inside_lists_and_long_texts():
 )
 def test_a_table_that_is_none_is_a_slip_not_a_crash(top):
     assert slips(f'name = "x"\ntitle = "X"\nversion = 1\n{top}\n')
+
+
+def test_a_text_can_be_chosen_only_where_any_text_fits():
+    option = '[options.any]\nasks = "What?"\ndefault = "hold"\ntext = true\n\n[maps.status]'
+    text = changed("[maps.status]", option)
+    assert slips(text) == []
+    text = changed('{ option = "edits" }', '{ option = "any" }', text)
+    assert 'the option "any" does not fit: "drift" cannot be "any text"' in one(text)
