@@ -203,7 +203,7 @@ class Cells:
         self.text("rule", write_rule(value.rule))
 
     def _days(self, when: AllDay) -> None:
-        sources, order = self._how.sources, self._how.order
+        sources, order = self._how.sources, self._how.stated
         last = when.end - timedelta(days=1) if self._how.inclusive else when.end
         count = (when.end - when.start).days
         if "all_day" in sources:
@@ -250,7 +250,7 @@ class Cells:
         return zone
 
     def _moment(self, slot: str, day_slot: str, at: datetime, fold: int, zone: str) -> None:
-        sources, order, like = self._how.sources, self._how.order, self._like(slot)
+        sources, order, like = self._how.sources, self._how.stated, self._like(slot)
         offset = self._offset(like, at, fold, zone)
         if offset is None and day_slot in sources and (like is None or read_time(like) is not None):
             day = write_moment(Moment(at.date()), self._like(day_slot), order)

@@ -30,7 +30,8 @@ def parse(data: bytes, *, lines: bool, bounds: Bounds = BOUNDS) -> Table:
     """Read JSON lines, or an array of objects; rows are numbered by line, or by place in it.
 
     An object inside a row gives columns with dotted names (`customer.name`). A key that a row
-    leaves out is UNSET there, `null` is None; an object that shows nothing is no row. Raises HalfWritten where the end is cut.
+    leaves out is UNSET there, `null` is None; an object that shows nothing is no row. Raises
+    HalfWritten where the end is cut.
     """
     try:
         text = data.decode("utf-8-sig")

@@ -110,7 +110,9 @@ def _day(kind: str, match: re.Match[str], order: Order) -> date:
         if first == second:
             return date(year, first, second)
         # With dots the day comes first wherever dates are written so.
-        order = order or ("dmy" if match["sep"] == "." else _only_order(year, first, second))
+        if match["sep"] == ".":
+            order = "dmy"
+        order = order or _only_order(year, first, second)
         if not order:
             raise _AmbiguousError
         day, month = (first, second) if order == "dmy" else (second, first)
@@ -247,7 +249,8 @@ def _sum(match: re.Match[str]) -> int:
 def write_moment(moment: Moment, like: Cell, order: Order = "") -> Cell:
     """Return a moment as a cell in the form of another cell of its column.
 
-    Typed cells stay typed. An offset is written only if the moment has one; a text form that
+    `order` is the one that is stated for the table, not one that its dates show: without it a
+    date that may be two days is written in ISO form. Typed cells stay typed. An offset is written only if the moment has one; a text form that
     cannot be told apart any more, or an empty cell, gives `2026-12-01 09:00`.
     """
     if not isinstance(like, str) and like is not None and isinstance(like, date):
@@ -279,8 +282,9 @@ def _day_text(day: date, kind: str, match: re.Match[str] | None, order: Order) -
     separator = match["sep"]
     if kind == "iso":
         return day.isoformat().replace("-", separator)
-    order = order or ("dmy" if separator == "." else _order_of(match))
-    if not order:
+    clear = separator == "." or order or day.day == day.month or day.day > _HALF_DAY
+    order = "dmy" if separator == "." else order or _order_of(match)
+    if not order or not clear:
         return day.isoformat()
     padded = len(match["a"]) == len(match["b"]) == len("01")
     width = 2 if padded else 1

@@ -50,7 +50,7 @@ class Reading:
     """How the rows of one table are read.
 
     `zone` is the IANA zone of wall times ("" if unknown), `order` that of dates in numbers,
-    `minutes` the length of visits without end, `inclusive` whether a last day counts.
+    `stated` the same as far as the account states it, `minutes` the length of visits without end, `inclusive` whether a last day counts.
     """
 
     file: str
@@ -58,6 +58,7 @@ class Reading:
     sources: Mapping[str, Source]
     zone: str
     order: Order
+    stated: Order
     minutes: int
     inclusive: bool
     fingerprint: bytes
@@ -79,6 +80,7 @@ def reading(table: Table, settings: Mapping[str, str], zone: str, file: str) -> 
     minutes = settings.get("minutes", "").strip()
     if minutes and not (minutes.isascii() and minutes.isdigit() and len(minutes) <= len("99999")):
         raise GiveUp(f'The minutes of {file} are "{minutes}"; write a whole number, as in 60.')
+    stated = order
     order = order or infer_order(_columns(table, sources, ("start", "date", "end", "end_date")))
     told = (_READING, table.format, table.header, sorted(sources.items()), zone, order, minutes)
     digest = hashlib.blake2b(repr((told, last_day)).encode(), digest_size=12).digest()
@@ -88,6 +90,7 @@ def reading(table: Table, settings: Mapping[str, str], zone: str, file: str) -> 
         sources=sources,
         zone=zone,
         order=order,  # type: ignore[arg-type]  # checked by _choice
+        stated=stated,  # type: ignore[arg-type]  # the same
         minutes=int(minutes or 0),
         inclusive=last_day == "inclusive",
         fingerprint=digest,

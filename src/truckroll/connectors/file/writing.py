@@ -108,8 +108,8 @@ def _expect_ours(how: Reading, index: int, draft: Draft, who: str) -> None:
         if all(explains(draft.fields[name], value) for name, value in shown.items()):
             return
     raise HoldRecord(
-        f"{who} was not written to {how.file}: row {row.number} has the key '{draft.id}' already and "
-        "shows something else; give that row another key."
+        f"{who} was not written to {how.file}: row {row.number} has the key '{draft.id}' "
+        "already and shows something else; give that row another key."
     )
 
 
