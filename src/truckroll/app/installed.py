@@ -71,7 +71,7 @@ async def _installed(hub: Hub, row: Row) -> Installed:
         raise TroubleError("\n".join(str(slip) for slip in recipe))
     all_accounts = {one.id: one for one in await hub.store.accounts()}
     scopes = await hub.store.scopes()
-    sources = _bound(row.bindings.get("from", ""), scopes, all_accounts)
+    sources = bound(row.bindings.get("from", ""), scopes, all_accounts)
     rule = next(iter(recipe.mirrors.values()))
     people = await _people(hub, scopes, all_accounts)
     if rule.per:
@@ -80,7 +80,7 @@ async def _installed(hub: Hub, row: Row) -> Installed:
         targets += tuple(one for one in _retired(scopes, targets, row, all_accounts))
         place = None
     else:
-        targets = _bound(row.bindings.get("to", ""), scopes, all_accounts)
+        targets = bound(row.bindings.get("to", ""), scopes, all_accounts)
         place = Place(account=targets[0].account, scope=targets[0].id, label=targets[0].scope.title)
     mirror = compile_mirror(recipe, row.choices, place=place)
     return Installed(
@@ -114,7 +114,7 @@ def _retired(
     ]
 
 
-def _bound(
+def bound(
     binding: str, scopes: Sequence[StoredScope], all_accounts: Mapping[int, Account]
 ) -> tuple[StoredScope, ...]:
     """Return the scopes that `account` or `account/title` words name; raises TroubleError."""

@@ -207,6 +207,20 @@ class AccountsStore(Base):
         async with self._transaction() as cursor:
             await cursor.execute(SQL["unmap_person"], {"name": person})
 
+    async def people_seen(self, scopes: Sequence[int]) -> dict[str, int]:
+        """Return who is named on live records of these scopes, with on how many, by name."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["people_seen"], {"scopes": list(scopes)})
+            return {row[0]: row[1] async for row in cursor}
+
+    async def database(self) -> tuple[str, int]:
+        """Return the version of PostgreSQL and how many bytes the database takes."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["database"])
+            row = await cursor.fetchone()
+        assert row is not None
+        return str(row[0]).split()[0], int(row[1])
+
     async def reseal(self, keyring: Keyring) -> int:
         """Seal every account's secrets with the first key of `keyring`; return how many.
 

@@ -81,6 +81,12 @@ class StoriesStore(Base):
             await cursor.execute(query, {"ref": ref, "limit": limit})
             return [record_row(row) async for row in cursor]
 
+    async def numbers_like(self, ref: str, *, limit: int = _MOST) -> list[str]:
+        """Return numbers of records that begin as `ref` does, without regard to case."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["numbers_like"], {"ref": ref, "limit": limit})
+            return [row[0] async for row in cursor]
+
     async def holds(self, recipe: int) -> list[tuple[Link, Hold, datetime]]:
         """Return everything of a recipe that waits, with since when, by link."""
         async with self._transaction() as cursor:

@@ -58,3 +58,14 @@ on conflict (tenant, name) do update set account = excluded.account, scope = exc
 
 -- name: unmap_person
 delete from person where name = %(name)s
+
+-- name: people_seen
+-- `people` is a list wherever it was read; anything else has no names in it.
+select person, count(*)::bigint from record r, json_array_elements_text(
+    case json_typeof(r.fields -> 'people') when 'array' then r.fields -> 'people' else '[]' end
+  ) person
+where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live' and person <> ''
+group by person order by person
+
+-- name: database
+select current_setting('server_version'), pg_database_size(current_database())

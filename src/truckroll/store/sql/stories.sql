@@ -58,3 +58,8 @@ union all
 select {record} from record r
 where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'
   and r.recurring and r.begins < %(end)s
+
+-- name: numbers_like
+select distinct r.fields ->> 'number' from record r
+where starts_with(r.number, left(lower(%(ref)s), greatest(2, length(%(ref)s) - 2)))
+order by 1 limit %(limit)s

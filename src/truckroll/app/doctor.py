@@ -1,0 +1,114 @@
+"""Doctor: whether everything works that a recipe needs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from truckroll.app import accounts, people
+from truckroll.app.installed import load_installed
+from truckroll.app.systems import connector
+from truckroll.app.trouble import TroubleError
+from truckroll.store.open import URL_VARIABLE
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from truckroll.app.hub import Hub
+    from truckroll.store.accounts import Account
+
+_SHOWN = 5
+
+
+class CheckView(msgspec.Struct, frozen=True, kw_only=True):
+    """One check: what was looked at, whether it is well, what was found, and what to do."""
+
+    what: str
+    well: bool
+    says: str
+    act: str = ""
+
+
+async def doctor(hub: Hub) -> list[CheckView]:
+    """Look at the database, sign in to every account, and check every installed recipe."""
+    checks = [await _database(hub)]
+    checks += [await _account(hub, account) for account in await hub.store.accounts()]
+    if len(checks) == 1:
+        says, act = "none yet", "truckroll account add NAME --system caldav --url … --user …"
+        checks.append(CheckView(what="accounts", well=False, says=says, act=act))
+    rows = await hub.store.recipes()
+    if not rows:
+        act = "truckroll recipe install appointments-to-calendars --from ACCOUNT --to ACCOUNT"
+        checks.append(CheckView(what="recipes", well=False, says="none is installed", act=act))
+    for row in rows:
+        checks += await _recipe(hub, row.name)
+    return checks
+
+
+async def _database(hub: Hub) -> CheckView:
+    version, size = await hub.store.database()
+    kind = "by TRUCKROLL_DATABASE" if os.environ.get(URL_VARIABLE) else "embedded"
+    says = f"PostgreSQL {version}, {kind}, {round(size / 1_000_000)} MB"
+    return CheckView(what="database", well=True, says=says)
+
+
+async def _account(hub: Hub, account: Account) -> CheckView:
+    title = f"{account.name} ({connector(account.system).title})"
+    try:
+        view = await accounts.refresh(hub, account.name)
+    except TroubleError as error:
+        act = f"truckroll account test {account.name}"
+        return CheckView(what=title, well=False, says=error.says, act=act)
+    scopes = await hub.store.scopes(account.id)
+    reads = [one.complete_at for one in scopes if one.complete_at is not None]
+    parts = _count(len(view.scopes), "part")
+    if not reads:
+        return CheckView(what=title, well=True, says=f"signed in, {parts}, not read yet")
+    ago = _ago(hub.now() - min(reads))
+    live = sum(one.live for one in scopes)
+    says = f"signed in, {parts}, {_count(live, 'record')}, last complete read {ago}"
+    return CheckView(what=title, well=True, says=says)
+
+
+async def _recipe(hub: Hub, name: str) -> list[CheckView]:
+    try:
+        installed = await load_installed(hub, name)
+    except (TroubleError, ValueError) as error:
+        act = f"truckroll recipe show {name}"
+        return [CheckView(what=name, well=False, says=str(error), act=act)]
+    held = {link.id for link, _, _ in await hub.store.holds(installed.row.id)}
+    last = await hub.store.runs(installed.row.id, limit=1)
+    ran = f"last run {_when(last[0].started_at, hub.now())}" if last else "no run yet"
+    says = f"version {installed.row.version}, {ran}, {_count(len(held), 'record')} held"
+    checks = [CheckView(what=name, well=True, says=says)]
+    missing = await people.unmapped(hub, installed) if installed.mirror.per else []
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        names = ", ".join(missing[:_SHOWN]) + more
+        says = f"nobody said which calendar is whose: {names}"
+        act = "truckroll people suggest"
+        checks.append(CheckView(what="people", well=False, says=says, act=act))
+    elif installed.mirror.per:
+        says = f"{_count(len(installed.people), 'calendar')} of people are known"
+        checks.append(CheckView(what="people", well=True, says=says))
+    return checks
+
+
+def _when(at: datetime, now: datetime) -> str:
+    return _ago(now - at)
+
+
+def _ago(length: timedelta) -> str:
+    minutes = int(length.total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:  # noqa: PLR2004 -- two hours are still said in minutes
+        return f"{minutes} min ago"
+    hours = minutes // 60
+    return f"{hours} h ago" if hours < 48 else f"{hours // 24} days ago"  # noqa: PLR2004 -- two days
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
