@@ -25,7 +25,11 @@ _VERBS = {"when": "moved", "people": "reassigned", "status": "status changed"}
 
 
 def take_out(work: Work, at: At, rule: str, reason: str) -> None:
-    """Take a follower out by a rule: propagate · remove · cancel · unlink."""
+    """Take a follower out by a rule: propagate · remove · cancel · unlink.
+
+    What is over at the source is cancelled: marked by the rule `cancel`, taken out by
+    `propagate`. What is only elsewhere now (`remove`) is deleted.
+    """
     at.planned = True
     if at.state == "unseen" and not at.waits:
         at.become("gone", "never_made")
@@ -43,11 +47,12 @@ def take_out(work: Work, at: At, rule: str, reason: str) -> None:
         at.become("released", "not_ours")
         work.note("not_ours", f"{reason}; the event belongs to somebody else and stays", at.end.id)
         return
-    op: Op = "cancel" if rule == "cancel" and "cancel" in at.facts.ops else "delete"
-    if op == "delete" and "remove" not in at.facts.ops:
+    marks = rule == "cancel" and "cancel" in at.facts.ops
+    if not marks and "remove" not in at.facts.ops:
         _cannot(work, at, "nothing can be removed there")
         return
-    fields: Fields = {"status": "cancelled"} if op == "cancel" else {}
+    op: Op = "delete" if rule == "remove" else "cancel"
+    fields: Fields = {"status": "cancelled"} if marks else {}
     _plan(work, at, build(work, at, op, fields, dict(at.shown) | dict(fields), reason))
 
 

@@ -37,7 +37,7 @@ from truckroll.kit.errors import (
 from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
 from truckroll.sync.reply import Settled, refusal, settle, settle_found
-from truckroll.sync.types import Outcome
+from truckroll.sync.types import Outcome, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -157,7 +157,7 @@ async def perform_step(
     try:
         if step.op == "create":
             return await _create(hand, scope, opened, now)
-        if step.op in ("delete", "unlink"):
+        if _removes(step):
             return await _remove(hand, scope, opened)
         return await _update(hand, scope, opened, now)
     except Replan as error:
@@ -175,6 +175,10 @@ async def perform_step(
         return refused(opened, error.says)
     except OutcomeUnknown as error:
         return await look_up(hand, scope, opened, error.says, now=now)
+
+
+def _removes(step: Step) -> bool:
+    return step.op in ("delete", "unlink") or (step.op == "cancel" and not step.fields)
 
 
 def refused(opened: OpenStep, says: str, reason: str = "refused") -> Outcome:
@@ -310,7 +314,7 @@ async def look_up(hand: Hand, scope: Scope, opened: OpenStep, says: str, *, now:
     except VendorError:
         return unknown
     step = opened.step
-    if step.op in ("delete", "unlink"):
+    if _removes(step):
         if isinstance(item, Missing):
             return Outcome(step=opened.id, kind="done", external_id=step.external_id)
         return await _observed(hand, scope, opened, "conflict", says)
@@ -323,7 +327,9 @@ async def look_up(hand: Hand, scope: Scope, opened: OpenStep, says: str, *, now:
         return await _observed(hand, scope, opened, "conflict", says)
     if isinstance(item, Missing) and step.op != "create":
         return Outcome(step=opened.id, kind="gone", says=says, external_id=step.external_id)
-    if item is None or isinstance(item, Unreadable) or hand.resource.lag > timedelta(0):
+    lag = hand.resource.lag
+    late = not lag or (opened.at is not None and now() - opened.at > lag)
+    if item is None or isinstance(item, Unreadable) or not late:
         return unknown
     if hand.resource.repeat_safe == "once":
         return unknown
