@@ -95,7 +95,7 @@ async def test_a_file_that_is_not_there_is_waited_for(tmp_path):
 
 async def test_an_account_without_path_or_with_a_wrong_setting_is_told(tmp_path):
     table = Office(tmp_path / "visits.csv", HEAD + ROW, minutes="an hour")
-    with pytest.raises(GiveUp, match='minutes of visits.csv are "an hour"'):
+    with pytest.raises(GiveUp, match=r'minutes of visits\.csv are "an hour"'):
         await table.list()
     with pytest.raises(GiveUp, match="can be dmy or mdy"):
         await Office(table.path, dates="ymd").list()

@@ -250,8 +250,8 @@ def write_moment(moment: Moment, like: Cell, order: Order = "") -> Cell:
     """Return a moment as a cell in the form of another cell of its column.
 
     `order` is the one that is stated for the table, not one that its dates show: without it a
-    date that may be two days is written in ISO form. Typed cells stay typed. An offset is written only if the moment has one; a text form that
-    cannot be told apart any more, or an empty cell, gives `2026-12-01 09:00`.
+    date that may be two days is written in ISO form. Typed cells stay typed. An offset is
+    written only if the moment has one. A blank or unknown form gives `2026-12-01 09:00`.
     """
     if not isinstance(like, str) and like is not None and isinstance(like, date):
         if moment.offset is None:

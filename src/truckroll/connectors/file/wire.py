@@ -50,7 +50,8 @@ class Reading:
     """How the rows of one table are read.
 
     `zone` is the IANA zone of wall times ("" if unknown), `order` that of dates in numbers,
-    `stated` the same as far as the account states it, `minutes` the length of visits without end, `inclusive` whether a last day counts.
+    `stated` the same as far as the account states it, `minutes` the length of visits without
+    end, `inclusive` whether a last day counts.
     """
 
     file: str

@@ -284,7 +284,7 @@ ICAL_FEED = Connector(
             fields=dict.fromkeys(
                 (
                     *("title", "when", "occurrences", "status", "location", "notes"),
-                    *("busy", "private", "category", "link"),
+                    *("busy", "private", "category", "link", "contact"),
                 ),
                 LOSSLESS,
             ),
