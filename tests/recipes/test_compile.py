@@ -280,6 +280,19 @@ def test_where_content_travels_both_ways_private_records_wait(choices, held):
         assert shown(mirror, PRIVATE)["title"] == "Boiler service"
 
 
+@pytest.mark.behaviour("CAL-7")
+@pytest.mark.parametrize("rule", ['originates = "both"\n', ""])
+def test_a_recipe_cannot_forget_to_hear_what_is_private(rule):
+    text = SMALL.replace('private = "copy"\n', rule)
+    if rule:
+        text = text.replace('both = "target-wins"\n', "")
+    mirror = compile_mirror(load(text, "x.toml"), {})
+    assert "not_private" in dict(mirror.gates)
+    heard = line(mirror, "private")
+    assert heard.speaks
+    assert heard.invert("as it is") == "as it is"
+
+
 def test_two_way_events_speak_on_both_sides_and_may_begin_on_either():
     mirror = events(two_way="on")
     assert mirror.originates == {"source", "target"}

@@ -11,7 +11,7 @@ from truckroll.model.records import KINDS
 from truckroll.recipes.check import refuses
 from truckroll.recipes.functions import describe
 from truckroll.recipes.gates import not_private, overlap_free
-from truckroll.recipes.lines import SHOWN_OF_PRIVATE, source_lines, target_lines
+from truckroll.recipes.lines import SHOWN_OF_PRIVATE, hearing_private, source_lines, target_lines
 from truckroll.recipes.mirror import Gate, Mirror, Place
 from truckroll.recipes.schema import (
     RULES,
@@ -86,18 +86,18 @@ def compile_mirror(
     both = {one.target: str(_resolve(one.both, chosen)) for one in rule.fields}
     # What travels back could carry a private text out, so a two-way mirror leaves these alone.
     back = {slot for slot, word in both.items() if word != "never"} - SHOWN_OF_PRIVATE
-    held = private == "skip" or (private == "busy_only" and (bool(back) or "target" in sides))
+    two_way = bool(back) or "target" in sides
+    held = private == "skip" or (private == "busy_only" and two_way)
     budget = rules.pop("write_budget", None)
     kind = KINDS[rule.kind]
     fields = tuple((one, both[one.target], _calls(one.uses, chosen)) for one in rule.fields)
+    lines = target_lines(fields, kind, maps, recipe.name, busy_only=private == "busy_only")
     return Mirror(
         name=rule.name,
         kind=rule.kind,
         lines={
             "source": source_lines(rule, kind, maps, recipe.name),
-            "target": target_lines(
-                fields, kind, maps, recipe.name, busy_only=private == "busy_only"
-            ),
+            "target": hearing_private(lines) if held and two_way else lines,
         },
         per=rule.per,
         place=place,

@@ -47,6 +47,15 @@ def source_lines(
     return tuple(lines)
 
 
+def hearing_private(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Return the target's lines with one that hears its mark of privacy, whatever the recipe says.
+
+    Where records or edits travel back, a private one must be known before its content is.
+    """
+    mark = Line("private", ("private",), partial(_get, "private"), _same, speaks=True)
+    return (*(line for line in lines if line.slot != "private"), mark)
+
+
 def target_lines(
     rules: tuple[tuple[FieldRule, str, tuple[Step, ...]], ...],
     kind: Kind,
