@@ -169,7 +169,6 @@ async def test_an_unknown_status_waits_and_is_released_by_its_row():
     assert world.holds() == []
 
 
-@pytest.mark.xfail(strict=True, reason="the planner reads a line back by `invert`, not by `patch`")
 async def test_a_visit_moved_in_the_calendar_loses_nothing_of_the_series():
     world, source, ana, _ = jobs("Ana", two_way="reschedule")
     rule = Rule(rrule=("FREQ=WEEKLY;COUNT=4",))

@@ -204,6 +204,11 @@ def _heard(work: Work, at: At, line: Line) -> Value | Problem:
     slot = line.slot
     shown = at.shown[slot]
     given, part = at.given.get(slot), at.base[slot]
+    if line.patch is not None:
+        value = line.patch(shown, part, work.agreed.get(line.inputs[0]))
+        if isinstance(value, Problem):
+            _hold_unmapped(work, at, line, value)
+        return value
     if slot in at.given and not same(part, given):
         patched = _patch(at.facts.how(slot), given, part, shown)
         if patched is None:
