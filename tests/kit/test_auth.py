@@ -123,7 +123,8 @@ async def test_a_key_in_the_query_goes_with_each_request(serve, client):
         return web.Response()
 
     http = await client(await serve(handler), auth=ApiKey("key", "k&1", "query"))
-    await http.request("GET", "/cards?limit=5")
+    answer = await http.request("GET", "/cards?limit=5")
+    assert answer.url.endswith("/cards?limit=5")
     assert seen == ["/cards?limit=5&key=k%261"]
     assert http.log[0].path == "/cards"
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from truckroll.kit.errors import GiveUp, OutcomeUnknown, RetryLater, SignIn
-from truckroll.kit.http import Limits, Pace, Response, expect
+from truckroll.kit.http import Limits, Pace, Response, Transport, expect, open_client
 from truckroll.kit.pace import REAL_TIME
 
 
@@ -141,6 +141,15 @@ async def test_a_long_pause_is_the_callers_and_holds_the_whole_account(serve, cl
 
 
 @pytest.mark.fault("F31")
+async def test_short_pauses_without_end_become_the_callers(serve, client, clock):
+    http = await client(await serve(Sequence(text(429, Retry_After="1"))))
+    with pytest.raises(RetryLater):
+        await http.request("GET", "/")
+    assert http.calls < 30
+    assert sum(clock.slept) <= 30
+
+
+@pytest.mark.fault("F31")
 async def test_a_429_without_a_word_backs_off_and_ends(serve, client, clock):
     http = await client(await serve(Sequence(text(429, Retry_After="soon"))))
     with pytest.raises(RetryLater):
@@ -230,6 +239,18 @@ async def test_a_refused_connection_is_safe_to_try_again_for_writes(client, unus
     with pytest.raises(RetryLater, match="cannot be connected to"):
         await http.request("POST", "/", body=b"x")
     assert http.calls == 3
+
+
+@pytest.mark.fault("F62")
+async def test_a_name_that_is_never_looked_up_is_left_and_nothing_was_sent(clock):
+    async def lookup(_host, _port, _family):
+        await asyncio.sleep(30)
+
+    transport = Transport("http://slow.example/", limits=Limits(connect_seconds=0.05))
+    opened = open_client(transport, system="R", timing=clock.timing, lookup=lookup)
+    async with opened as http:
+        with pytest.raises(RetryLater):
+            await http.request("POST", "/", body=b"x")
 
 
 @pytest.mark.fault("F62")

@@ -20,7 +20,7 @@ from truckroll.kit.contract import Item, Page, Seen
 from truckroll.kit.errors import GiveUp, RetryLater, StartOver
 from truckroll.kit.http import Limits
 from truckroll.kit.pace import utc_now
-from truckroll.kit.paging import Got, NextToken, Paging, Walk, circle
+from truckroll.kit.paging import Got, NextToken, Order, Paging, Walk, circle
 
 Fetch = Callable[[str | None, str | None], Awaitable[Got]]
 FetchSince = Callable[[datetime | None, str | None], Awaitable[Got]]
@@ -223,7 +223,7 @@ class TokenChain:
 @dataclass(frozen=True, slots=True)
 class _Chain:
     first: str | None
-    steady: bool = True
+    order: Order = "steady"
 
     def after(self, at: str | None, got: Got) -> str | None:
         del at

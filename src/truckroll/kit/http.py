@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -353,12 +353,12 @@ class Client:
                 async with asyncio.timeout(self._limits.total_seconds):
                     response = await self._exchange(job, method, target, headers, body)
                 status = response.status
+                return replace(response, url=str(url))  # not the one with a key in its query
             except TimeoutError:
                 raise _LostError(_SLOW, sent=job.sent) from None
             finally:
                 ms = round((self._timing.monotonic() - started) * 1000)
                 self.log.append(Call(method, redact(url.raw_path), status, ms))
-        return response
 
     async def _proven(self, given: Mapping[str, str], url: URL) -> tuple[dict[str, str], URL]:
         """Return headers and address with the proof of identity, where the site may have it."""

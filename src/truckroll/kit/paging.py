@@ -8,11 +8,11 @@ ends in any case: a position that comes again, or more pages than the limit, is 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
-from truckroll.kit.contract import Item
+from truckroll.kit.contract import Item, Missing
 from truckroll.kit.errors import GiveUp, RetryLater
 from truckroll.kit.http import Limits
 
@@ -44,11 +44,15 @@ class Got(msgspec.Struct, frozen=True):
         return len(self.items) if self.rows is None else self.rows
 
 
+Order = Literal["steady", "newest first", "any"]
+
+
 class Paging(Protocol):
     """Where the first page stands, and which follows.
 
-    `steady` is False where rows that change while pages are read can push others over a page
-    border unseen.
+    `order` tells what rows that change while pages are read do to others: nothing (`steady`),
+    push them down so that they come twice (`newest first`), or push them over a page border
+    unseen (`any`).
     """
 
     @property
@@ -57,8 +61,8 @@ class Paging(Protocol):
         ...
 
     @property
-    def steady(self) -> bool:
-        """Whether no row can be skipped because another one moved."""
+    def order(self) -> Order:
+        """What rows that change do to others."""
         ...
 
     def after(self, at: str | None, got: Got) -> str | None:
@@ -78,7 +82,7 @@ class NextToken:
     """
 
     first: str | None = None
-    steady: bool = True
+    order: Order = "steady"
 
     def after(self, at: str | None, got: Got) -> str | None:
         """Return the page that the answer names."""
@@ -105,9 +109,9 @@ class PageNumber:
         return str(self.start)
 
     @property
-    def steady(self) -> bool:
-        """Whether rows that move do no harm."""
-        return self.newest_first
+    def order(self) -> Order:
+        """What rows that change do to others."""
+        return "newest first" if self.newest_first else "any"
 
     def after(self, at: str | None, got: Got) -> str | None:
         """Return the next number unless this was the last page."""
@@ -141,9 +145,9 @@ class Offset:
         return "0"
 
     @property
-    def steady(self) -> bool:
-        """Whether rows that move do no harm."""
-        return self.newest_first
+    def order(self) -> Order:
+        """What rows that change do to others."""
+        return "newest first" if self.newest_first else "any"
 
     def after(self, at: str | None, got: Got) -> str | None:
         """Return the next offset unless this was the last page."""
@@ -167,7 +171,7 @@ class Keyset:
 
     size: int
     first: str | None = None
-    steady: bool = True
+    order: Order = "steady"
 
     def after(self, at: str | None, got: Got) -> str | None:
         """Return the key of the last row unless this was the last page."""
@@ -189,7 +193,7 @@ class Slices:
     widest: timedelta
     cap: int
     narrowest: timedelta = timedelta(minutes=1)
-    steady: bool = True
+    order: Order = "steady"
 
     @property
     def first(self) -> str:
@@ -218,8 +222,8 @@ class Walk:
     """Goes from page to page. `fetch` asks for the page at a position.
 
     After the last page `shifted` tells whether rows may have slipped over a page border unseen:
-    one came twice, or the total shrank, in a paging that is not steady. Such a walk proves
-    nothing, and no cursor may move by it.
+    one came twice (newest first: and in another version), or the total shrank, in a paging that
+    is not steady. Such a walk proves nothing, and no cursor may move by it.
     """
 
     paging: Paging
@@ -227,7 +231,7 @@ class Walk:
     system: str
     limits: Limits = _LIMITS
     shifted: bool = False
-    _ids: set[str] = field(default_factory=set)
+    _versions: dict[str, str | None] = field(default_factory=dict)
     _total: int | None = None
 
     async def pages(self) -> AsyncGenerator[tuple[Got, bool], None]:
@@ -252,12 +256,17 @@ class Walk:
         )
 
     def _watch(self, got: Got) -> None:
-        if self.paging.steady:
+        order = self.paging.order
+        if order == "steady":
             return
-        ids = {item.id for item in got.items}
+        for item in got.items:
+            version = None if isinstance(item, Missing) else item.version
+            if item.id in self._versions:
+                moved = order == "any" or version != self._versions[item.id]
+                self.shifted = self.shifted or moved
+            self._versions[item.id] = version
         shrank = self._total is not None and got.total is not None and got.total < self._total
-        self.shifted = self.shifted or shrank or not ids.isdisjoint(self._ids)
-        self._ids |= ids
+        self.shifted = self.shifted or shrank
         self._total = got.total if self._total is None else self._total
 
 
