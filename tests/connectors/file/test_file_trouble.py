@@ -209,6 +209,23 @@ async def test_a_broken_json_line_is_named_and_the_others_flow(tmp_path):
     assert not read.complete
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("visits.jsonl", '{"id":"J-1","start":"2026-12-01","title":"\\ud800"}\n'),
+        ("visits.jsonl", '{"id":"J\\u0000","start":"2026-12-01"}\n'),
+        ("visits.csv", "id,start\nJ\0,2026-12-01\n"),
+    ],
+)
+async def test_what_no_database_can_hold_is_refused_by_row(tmp_path, name, data):
+    good = data.splitlines()[-1].replace("J-1", "J-9").replace("\\ud800", "x")
+    good = good.replace("J\\u0000", "J-9").replace("J\0", "J-9")
+    read = await Office(tmp_path / name, data + good + "\n").list()
+    assert set(read.seen) == {"J-9"}
+    assert "character that no system can store" in next(iter(read.unreadable.values())).reason
+    assert not read.complete
+
+
 async def test_the_named_sheet_is_read(tmp_path):
     book = openpyxl.Workbook()
     book.active.append(["nothing", "here"])

@@ -15,7 +15,7 @@ from connectors.file.tables import ZONE, Office
 from truckroll.connectors.file import disk
 from truckroll.connectors.file.delimited import guard, unguard
 from truckroll.connectors.file.table import Drop
-from truckroll.kit.contract import Seen
+from truckroll.kit.contract import Seen, Unreadable
 from truckroll.kit.errors import Gone, HoldRecord, Replan, RetryLater
 from truckroll.model.records import Address, Contact, Occurrence, Occurrences
 from truckroll.model.time import AllDay, Rule, Timed, same_when
@@ -394,6 +394,12 @@ async def test_a_formula_that_was_never_computed_is_not_read_as_empty(tmp_path):
     item = await table.read()
     assert "formula without a value in cell F2" in item.reason
     assert isinstance(await table.read("1043"), Seen)
+
+
+async def test_an_error_in_a_cell_that_counts_is_no_value(tmp_path):
+    table = await workbook(tmp_path, B2="#REF!", H3="#N/A", C3=1e12)
+    assert "column Title: the cell shows #REF!" in (await table.read()).reason
+    assert isinstance(await table.read("1043"), Unreadable)
 
 
 async def test_json_rows_keep_their_layout(tmp_path):

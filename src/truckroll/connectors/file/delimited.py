@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from truckroll.connectors.file.table import (
     BOUNDS,
+    UNSTORABLE,
     Append,
     Bounds,
     Cell,
@@ -20,6 +21,7 @@ from truckroll.connectors.file.table import (
     Row,
     Table,
     text_of,
+    unstorable,
 )
 
 _BOM = "\ufeff"
@@ -130,6 +132,8 @@ def _row(number: int, cells: list[str], span: tuple[int, int], width: int, bound
         )
         # Its cells may stand under the wrong header: they are not shown at all.
         return Row(number, (), fault, span)
+    if unstorable("".join(cells)):
+        return Row(number, (), UNSTORABLE, span)
     if max(map(len, cells)) > bounds.cell:
         fault = f"has a cell of more than {bounds.cell:,} characters, which is the limit"
     padded = (*cells[:width], *("",) * (width - len(cells)))

@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from truckroll.connectors.file.table import (
     BOUNDS,
+    UNSTORABLE,
     Append,
     Bounds,
     Cell,
@@ -20,6 +21,7 @@ from truckroll.connectors.file.table import (
     Table,
     is_blank,
     text_of,
+    unstorable,
 )
 
 _SPACE = " \t\r\n"
@@ -71,7 +73,7 @@ def _lines(text: str, bounds: Bounds) -> Iterator[_Found]:
             if number == len(pieces):
                 raise HalfWritten(f"ends in the middle of row {number}") from error
             flat, fault = {}, "is not a JSON object; each line must be one, in {braces}"
-        yield number, flat, fault or _too_long(flat, bounds), span
+        yield number, *_bounded(flat, fault, bounds), span
 
 
 def _elements(text: str, bounds: Bounds) -> Iterator[_Found]:
@@ -92,7 +94,7 @@ def _elements(text: str, bounds: Bounds) -> Iterator[_Found]:
             flat, fault = _flat(value), ""
         except ValueError:
             flat, fault = {}, "is not a JSON object in {braces}"
-        yield number, flat, fault or _too_long(flat, bounds), (at, end)
+        yield number, *_bounded(flat, fault, bounds), (at, end)
         at = _skip(text, end)
         if text[at : at + 1] == ",":
             at = _skip(text, at + 1)
@@ -125,10 +127,14 @@ def _cell(value: Any) -> Cell:
     return "" if value == {} else value
 
 
-def _too_long(flat: dict[str, Cell], bounds: Bounds) -> str:
-    if any(isinstance(cell, str) and len(cell) > bounds.cell for cell in flat.values()):
-        return f"has a value of more than {bounds.cell:,} characters, which is the limit"
-    return ""
+def _bounded(flat: dict[str, Cell], fault: str, bounds: Bounds) -> tuple[dict[str, Cell], str]:
+    """Return a row's cells and what is the matter with it as a whole."""
+    texts = [text_of(cell) for cell in flat.values()]
+    if any(map(unstorable, texts)) or any(map(unstorable, flat)):
+        return {}, UNSTORABLE
+    if any(len(text) > bounds.cell for text in texts):
+        return flat, f"has a value of more than {bounds.cell:,} characters, which is the limit"
+    return flat, fault
 
 
 def edit(table: Table, change: Edit) -> bytes:

@@ -1,5 +1,6 @@
 """A table as it stands in a file: header, rows with their numbers, and edits of single rows."""
 
+import re
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 
@@ -118,6 +119,15 @@ def text_of(cell: Cell) -> str:
     if isinstance(cell, tuple):
         return "; ".join(cell)
     return str(cell)
+
+
+_HALF_LETTER = re.compile("[\ud800-\udfff\0]")
+UNSTORABLE = "holds a character that no system can store (a zero byte, or half a letter)"
+
+
+def unstorable(text: str) -> bool:
+    """Tell whether a text holds what neither UTF-8 nor a database can: half letters, zero bytes."""
+    return _HALF_LETTER.search(text) is not None
 
 
 def is_blank(cell: Cell) -> bool:

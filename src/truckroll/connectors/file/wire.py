@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 import msgspec
+from openpyxl.cell.cell import ERROR_CODES
 
 from truckroll.connectors.file.columns import Source, layout
 from truckroll.connectors.file.delimited import unguard
@@ -145,6 +146,7 @@ def row_item(how: Reading, row: Row, key: str, version: str) -> Item:
         reason = f"Visit {key} in {how.file}, row {row.number}: the row {row.fault}."
         return Unreadable(key, reason, raw, version)
     try:
+        _refuse_errors(how, row)
         fields, problems = _fields(how, row)
     except _RowFault as fault:
         return Unreadable(
@@ -156,6 +158,18 @@ def row_item(how: Reading, row: Row, key: str, version: str) -> Item:
     if "mark" in how.sources:
         mark = _text(how, row, how.sources["mark"]) or None
     return Seen(key, fields, version, raw, mark, problems=tuple(problems))
+
+
+def _refuse_errors(how: Reading, row: Row) -> None:
+    """Refuse a row where a column that counts shows a spreadsheet's error instead of a value."""
+    if how.table.format != "xlsx":
+        return
+    for source in how.sources.values():
+        for index, name in zip(source.columns, source.names, strict=True):
+            if row.cells[index] in ERROR_CODES:
+                raise _RowFault(
+                    f", column {name}: the cell shows {row.cells[index]}; mend its formula"
+                )
 
 
 def _raw(how: Reading, row: Row) -> bytes:

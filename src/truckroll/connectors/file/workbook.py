@@ -4,6 +4,7 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,11 @@ def parse(data: bytes, sheet: str = "", bounds: Bounds = BOUNDS) -> Table:
     computed makes its row unreadable. Raises HalfWritten, NotATable.
     """
     names = _check_archive(data, bounds)
+    with _quiet():
+        return _parsed(data, names, sheet, bounds)
+
+
+def _parsed(data: bytes, names: list[str], sheet: str, bounds: Bounds) -> Table:
     book = _load(data, values=True)
     try:
         title = _sheet_name(book.sheetnames, sheet)
@@ -77,6 +83,14 @@ def parse(data: bytes, sheet: str = "", bounds: Bounds = BOUNDS) -> Table:
     return Table("xlsx", header, tuple(rows), sheet=title)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back openpyxl's warnings: what matters of them is told in our own words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _check_archive(data: bytes, bounds: Bounds) -> list[str]:
     if data.startswith(_OLD_OFFICE):
         raise NotATable("is an old (.xls) or password-protected workbook; save it as plain .xlsx")
@@ -96,12 +110,10 @@ def _check_archive(data: bytes, bounds: Bounds) -> list[str]:
 
 def _load(data: bytes, *, values: bool, writing: bool = False) -> Any:
     # Any: openpyxl types a workbook's sheets as a union that its own read-only mode denies.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about parts that are not ours to read
-        try:
-            return load_workbook(io.BytesIO(data), read_only=not writing, data_only=values)
-        except Exception as error:  # openpyxl raises what its parsers raise: any of a dozen
-            raise HalfWritten("is not a whole .xlsx workbook") from error
+    try:
+        return load_workbook(io.BytesIO(data), read_only=not writing, data_only=values)
+    except Exception as error:  # openpyxl raises what its parsers raise: any of a dozen
+        raise HalfWritten("is not a whole .xlsx workbook") from error
 
 
 def _sheet_name(names: list[str], sheet: str) -> str:
@@ -196,6 +208,11 @@ def edit(data: bytes, table: Table, change: Edit) -> bytes:
                     f"holds {what}, which a write would lose; keep the table in a workbook of "
                     "its own"
                 )
+    with _quiet():
+        return _edited(data, table, change)
+
+
+def _edited(data: bytes, table: Table, change: Edit) -> bytes:
     book = _load(data, values=False, writing=True)
     sheet = book[table.sheet]
     _refuse_formulas(book)
