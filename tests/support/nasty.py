@@ -45,6 +45,8 @@ class Nasty:
     fails: list[str] = field(default_factory=list)
     stale: tuple | None = None
     expire: bool = False
+    lag: timedelta = timedelta(0)
+    deaf: int = 0
     _versions: itertools.count = field(default_factory=lambda: itertools.count(1))
     tombs: dict[str, int] = field(default_factory=dict)
 
@@ -135,6 +137,9 @@ class Nasty:
         del session, scope
         self.log.append(("get", id_))
         self._signed_in()
+        if self.deaf:
+            self.deaf -= 1
+            raise RetryLater(f"{self.name} does not answer")
         return self._seen(id_) if id_ in self.records else Missing(id_)
 
     async def create(self, session, scope, draft):
@@ -195,6 +200,7 @@ class Nasty:
             choose_id=lambda _scope, key: key,
             repeat_safe="client id",
             conditional=self.conditional and self.etags,
+            lag=self.lag,
             concurrency=2,
         )
 

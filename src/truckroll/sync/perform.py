@@ -63,6 +63,8 @@ class Hand(msgspec.Struct, frozen=True):
 class Performer:
     """Performs opened steps: accounts side by side, the steps of one link in their order.
 
+    A step that could not be done yet lets the later ones of its link in its account wait.
+
     `hands` gives per account what to work with, `scopes` the scopes by row id. `progress` hears
     of every outcome. An account that needs a person's sign-in, or is set up wrongly, is left
     alone for the rest of the run; its steps wait in order.
@@ -107,17 +109,18 @@ class Performer:
         await self.flush()
 
     async def _chain(self, chain: list[OpenStep]) -> None:
-        blocked = False
+        blocked: set[int] = set()
         for opened in chain:
             hand = self._hands[opened.step.account]
             async with self._gates[opened.step.account]:
-                if blocked:
+                if opened.step.account in blocked:
                     outcome = self._later(opened, "an earlier step of the same record waits")
                 elif (stop := self._stopped.get(opened.step.account)) is not None:
                     outcome = self._later(opened, stop.says)
                 else:
                     outcome = await self._one(hand, opened)
-            blocked = blocked or outcome.kind != "done"
+            if outcome.kind != "done":
+                blocked.add(opened.step.account)
             await self._tell(outcome, opened)
 
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from truckroll.kit.contract import Item, Missing, Page, Resource, Session
+from truckroll.kit.contract import Item, Missing, Page, Resource, Seen, Session
 from truckroll.kit.errors import StartOver, VendorError
 
 if TYPE_CHECKING:
@@ -107,9 +107,10 @@ async def _list(
         pages += 1
         if pages > MAX_PAGES:
             raise VendorError(f"{scope.scope.title} never comes to an end: {pages} pages were read")
-        page = await _confirmed(resource, session, scope, page)  # noqa: PLW2901 -- the page, made sure
+        page = await _confirmed(store, resource, session, scope, page)  # noqa: PLW2901 -- the page, made sure
+        keep = page.complete or (shadow and not page.last)  # what is absent is not proven yet
         result = await store.store_page(
-            scope.id, listing, resource.kind, page, at=now(), keep_cursor=shadow and not page.last
+            scope.id, listing, resource.kind, page, at=now(), keep_cursor=keep
         )
         found = (result.new, result.changed, result.gone, result.unreadable, result.same)
         tally = [have + more for have, more in zip(tally, found, strict=True)]
@@ -120,14 +121,27 @@ async def _list(
     )
 
 
-async def _confirmed(resource: Resource, session: Session, scope: StoredScope, page: Page) -> Page:
-    """Read tombstones directly where the sheet says that they may lie."""
-    if resource.tombstones_final or resource.read is None:
+async def _confirmed(
+    store: Reading, resource: Resource, session: Session, scope: StoredScope, page: Page
+) -> Page:
+    """Read directly what a listing may get wrong; that read is then the observation.
+
+    A tombstone is doubted where the sheet says that it may lie. Where lists lag behind, whatever
+    differs from what is held is only a hint; of a scope that nothing is held of, nothing can be.
+    """
+    read = resource.read
+    lags = bool(resource.lag) and scope.live > 0
+    if read is None or not (lags or not resource.tombstones_final):
         return page
+    seen = [item.id for item in page.items if lags and isinstance(item, Seen)]
+    held = await store.versions(scope.id, seen) if seen else {}
     items: list[Item] = []
     for item in page.items:
-        if isinstance(item, Missing):
-            items.append(await resource.read(session, scope.scope, item.id))
+        known = isinstance(item, Seen) and item.version is not None
+        if isinstance(item, Missing) or (
+            lags and not (known and held.get(item.id) == item.version)
+        ):
+            items.append(await read(session, scope.scope, item.id))
         else:
             items.append(item)
     return msgspec.structs.replace(page, items=tuple(items))
@@ -150,6 +164,8 @@ async def _finish(
         if proven:
             await store.mark_gone([record.id for record in proven], at=now())
         gone += len(proven)
+        if page.cursor is not None:
+            await store.set_cursor(scope.id, page.cursor)
     return ScopeReport(
         scope=scope.id,
         new=new,
