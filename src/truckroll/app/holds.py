@@ -15,6 +15,7 @@ from truckroll.sync.plan import plan
 
 if TYPE_CHECKING:
     from datetime import datetime
+
     from truckroll.app.hub import Hub
     from truckroll.recipes.mirror import Line
     from truckroll.sync.types import Decision, End, Hold, Link

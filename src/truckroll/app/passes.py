@@ -14,6 +14,7 @@ from truckroll.app.trouble import TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
 from truckroll.sync.ports import Busy
 from truckroll.sync.run import (
+    BATCH,
     Job,
     Report,
     Tally,
@@ -25,15 +26,14 @@ from truckroll.sync.run import (
     preview_originated,
     undo,
 )
-from truckroll.sync.types import Hold, Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from truckroll.app.hub import Hub
     from truckroll.sync.brakes import Brake
     from truckroll.sync.ports import OpenStep, StoredScope
-    from truckroll.sync.types import Decision, Outcome
+    from truckroll.sync.types import Decision, Hold, Link, Outcome
 
 
 async def plan(hub: Hub, recipe: str = "") -> PassView:
@@ -49,7 +49,23 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
         tally = Tally()
         tally.add(report.steps, job.recipe)
         report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
-        return await _view(hub, installed, job, report, run=None)
+        view = await _view(hub, installed, job, report, run=None)
+        return await _matched(job, decisions, view)
+
+
+async def _matched(job: Job, decisions: Sequence[Decision], view: PassView) -> PassView:
+    """Add what a first matching found: what was there already, and what is nobody's here."""
+    found = [one for one in decisions if any(note.code == "matched" for note in one.notes)]
+    if not found and "create" not in view.by_op:
+        return view
+    scopes = [one.id for one in job.targets]
+    loose = await job.store.unlinked(job.mirror, scopes, limit=BATCH) if scopes else []
+    return msgspec.structs.replace(
+        view,
+        found_again=len(found),
+        differing=sum(any(step.op == "update" for step in one.steps) for one in found),
+        foreign=max(0, len(loose) - len(found)),
+    )
 
 
 async def _planned(job: Job, report: Report) -> list[Decision]:
@@ -67,9 +83,12 @@ async def apply(
     recipe: str = "",
     *,
     confirmed: int = 0,
+    begins: Callable[[int], None] | None = None,
     progress: Callable[[Outcome, OpenStep], None] | None = None,
 ) -> PassView:
     """Do what `plan` says: read, plan, ask the brakes, write. `confirmed` answers a brake.
+
+    `begins` hears how many writes are planned before the first of them, `progress` of each.
 
     Raises TroubleError where another run of the recipe is at work.
     """
@@ -81,8 +100,10 @@ async def apply(
             async with hub.store.run(installed.row.id, "apply") as run:
                 await observe(job, report)
                 await adopt(job, "source")
-                report.stops = await _brakes(job, report, confirmed)
+                report.stops, writes = await _brakes(job, report, confirmed)
                 if not report.stops:
+                    if begins is not None:
+                        begins(writes)
                     await perform(job, run, report, progress=progress)
                     if "target" in job.originates:
                         await adopt(job, "target")
@@ -94,12 +115,12 @@ async def apply(
     return msgspec.structs.replace(view, seconds=round(time.monotonic() - began, 3))
 
 
-async def _brakes(job: Job, report: Report, confirmed: int) -> tuple[Brake, ...]:
+async def _brakes(job: Job, report: Report, confirmed: int) -> tuple[tuple[Brake, ...], int]:
     tally = Tally()
     async for batch in planned(job, report.waiting, set(), at=job.now()):
         for decision in batch:
             tally.add(decision.steps, job.recipe)
-    return await check(job, report, tally, confirmed=confirmed, hour=HOUR)
+    return await check(job, report, tally, confirmed=confirmed, hour=HOUR), tally.writes
 
 
 async def undo_run(hub: Hub, run: int) -> PassView:
@@ -110,10 +131,13 @@ async def undo_run(hub: Hub, run: int) -> PassView:
     names = {row.id: row.name for row in await hub.store.recipes()}
     installed = await load_installed(hub, names.get(found[0].recipe, ""))
     report = Report()
-    async with open_job(hub, installed) as job, hub.store.run(installed.row.id, "undo") as new:
-        await undo(job, run, new, report)
-        view = await _view(hub, installed, job, report, run=new)
-        await hub.store.end_run(new, _summary(view))
+    try:
+        async with open_job(hub, installed) as job, hub.store.run(installed.row.id, "undo") as new:
+            await undo(job, run, new, report)
+            view = await _view(hub, installed, job, report, run=new)
+            await hub.store.end_run(new, _summary(view))
+    except Busy as error:
+        raise TroubleError(str(error)) from error
     kept = [
         note.text
         for decision in report.decisions

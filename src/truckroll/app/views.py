@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from truckroll.model.records import Value, as_text
+from truckroll.model.records import Occurrence, Occurrences, Value, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from truckroll.model.records import Fields
     from truckroll.sync.types import Hold, Link, RecordRow, Step
+
+
+_USUAL = Occurrence()
 
 
 class FieldView(msgspec.Struct, frozen=True):
@@ -54,7 +58,11 @@ class HoldView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PassView(msgspec.Struct, frozen=True, kw_only=True):
-    """A pass. `run` is None for a plan; `stops` are the brakes' sentences with their numbers."""
+    """A pass. `run` is None for a plan; `stops` are the brakes' sentences with their numbers.
+
+    Of a first matching, `found_again` records were there already, `differing` of them with other
+    content, and `foreign` ones belong to nobody here.
+    """
 
     run: int | None
     recipe: str
@@ -73,6 +81,7 @@ class PassView(msgspec.Struct, frozen=True, kw_only=True):
     sources: str
     targets: str
     found_again: int = 0
+    differing: int = 0
     foreign: int = 0
     seconds: float = 0.0
     not_undone: list[str] = []
@@ -84,8 +93,7 @@ def step_view(
     """Return a step as it is shown. `accounts` gives name and system by row id."""
     name, system = accounts[step.account]
     fields = {
-        slot: FieldView(as_text(step.before.get(slot)), as_text(value))
-        for slot, value in step.fields.items()
+        slot: _field_view(step.before.get(slot), value) for slot, value in step.fields.items()
     }
     return StepView(
         account=name,
@@ -101,6 +109,39 @@ def step_view(
         fields=fields,
         person=step.key,
     )
+
+
+def _field_view(old: Value, new: Value) -> FieldView:
+    if isinstance(old, Occurrences) or isinstance(new, Occurrences):
+        return FieldView(*_visits(old, new))
+    return FieldView(as_text(old), as_text(new))
+
+
+def _visits(old: Value, new: Value) -> tuple[str, str]:
+    """Return the visits of a series that differ, as they are and as they are to be."""
+    before = old.by_start if isinstance(old, Occurrences) else {}
+    after = new.by_start if isinstance(new, Occurrences) else {}
+    keys = [
+        key
+        for key in sorted({*before, *after})
+        if before.get(key, _USUAL) != after.get(key, _USUAL)
+    ]
+    return (
+        "; ".join(_visit(key, before.get(key, _USUAL)) for key in keys),
+        "; ".join(_visit(key, after.get(key, _USUAL)) for key in keys),
+    )
+
+
+def _visit(key: str, visit: Occurrence) -> str:
+    day = datetime.fromisoformat(key)
+    name = f"{day:%a} {day.day} {day:%b}"
+    if visit.cancelled:
+        return f"{name} cancelled"
+    changes = [
+        as_text(value) if slot == "when" else f"{slot} {as_text(value)}"
+        for slot, value in visit.fields.items()
+    ]
+    return f"{name}: {', '.join(changes)}" if changes else f"{name} as usual"
 
 
 def _when(*shown: Fields) -> Value:

@@ -16,8 +16,8 @@ from truckroll.model.records import as_text
 from truckroll.model.time import wall, zone_info
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from collections.abc import Callable
+    from datetime import datetime
 
     from truckroll.app.hub import Hub
     from truckroll.sync.types import Decision, End, Link, RecordRow
