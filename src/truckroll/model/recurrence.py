@@ -24,7 +24,7 @@ from truckroll.model.rrule import (
     until_text,
     walk,
 )
-from truckroll.model.time import AllDay, Rule, Timed, When, instant, same_when, wall
+from truckroll.model.time import AllDay, Rule, Timed, When, instant, same_when, wall, zone_info
 
 __all__ = [
     "Expansion",
@@ -44,7 +44,8 @@ LIMIT = 5_000
 _FAR = 4 * LIMIT
 _LAST_YEAR = 9990  # later instants do not exist in every zone
 _DAY = timedelta(days=1)
-_MARGIN = timedelta(days=2)  # more than any two zones, or a gap, are apart
+_FIRST = datetime(1, 1, 10, tzinfo=UTC)
+_LAST = datetime(9999, 12, 20, tzinfo=UTC)
 _CUT = "The rule was followed for as long as is reasonable; later visits are not shown."
 _FULL = "There are more visits than are shown at once; the rest is not shown."
 
@@ -106,12 +107,15 @@ def occurrences(
     apart = {} if exceptions is None or when.rule is None else exceptions.by_start
     low, high = _bounds(when, start, end)
     items = [one for one in _excepted(when, apart) if _touches(one.when, low, high)]
-    budget, full = Budget(), len(items) > limit
-    after = _walls(when, low) - _length(when) - _MARGIN if low > _floor(when) else None
-    stop = _walls(when, high, late=True) + _MARGIN
+    full = len(items) > limit
+    after = _walls(when, low) - _length(when) - _shift(when, low) if low > _floor(when) else None
+    stop = _walls(when, high) + _shift(when, high)
+    budget = Budget(stop=stop)
     for begin in _starts(when, budget, after):
         if begin > stop or full:
             break
+        if after is not None and begin < after:
+            continue
         key = _key(when, begin)
         if key in apart:
             continue
@@ -319,16 +323,25 @@ def _touches(when: When, low: datetime, high: datetime) -> bool:
     return begins < high and (begins >= low or when.ends > low)
 
 
-def _walls(when: When, at: datetime, *, late: bool = False) -> datetime:
-    try:
-        return wall(at, when.zone if isinstance(when, Timed) else "UTC")[0]
-    except OverflowError:
-        return datetime.max - _MARGIN if late else datetime.min + _MARGIN  # noqa: DTZ901 -- wall
+def _walls(when: When, at: datetime) -> datetime:
+    """Return the wall time of an instant in the series' zone, kept inside the calendar."""
+    inside = min(max(at, _FIRST), _LAST)
+    return wall(inside, when.zone if isinstance(when, Timed) else "UTC")[0]
+
+
+def _shift(when: When, at: datetime) -> timedelta:
+    """Return by how much the clocks are moved about an instant: skipped starts lie that far off."""
+    if isinstance(when, AllDay):
+        return _DAY
+    zone = zone_info(when.zone)
+    inside = min(max(at, _FIRST), _LAST)
+    early, late = ((inside + days).astimezone(zone).utcoffset() for days in (-_DAY, _DAY))
+    return abs((late or timedelta(0)) - (early or timedelta(0)))
 
 
 def _floor(when: When) -> datetime:
     """Return the first moment from which on skipping ahead cannot leave the calendar."""
-    return datetime(1, 1, 10, tzinfo=UTC) + _length(when)
+    return _FIRST + _DAY + _length(when)
 
 
 def _length(when: When) -> timedelta:

@@ -5,6 +5,7 @@ matches keeps it busy for minutes. Its results are the oracle of the tests.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -38,6 +39,8 @@ _STEP = {
     "MINUTELY": timedelta(minutes=1),
     "HOURLY": timedelta(hours=1),
 }
+_DIGITS = 16
+_MOST = {"INTERVAL": 1_000_000, "COUNT": 10**12}
 _BIG_SET = 100_000
 
 
@@ -76,9 +79,13 @@ class Rrule(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Budget:
-    """How much work a walk may still do; one unit is a day or a time looked at."""
+    """How much work a walk may still do; one unit is a day or a time looked at.
+
+    `stop` is the naive wall time after whose day nothing is looked for.
+    """
 
     left: int = 80_000
+    stop: datetime = datetime.max  # noqa: DTZ901 -- wall time
     spent: bool = field(default=False)
 
     def take(self, units: int = 1) -> bool:
@@ -175,7 +182,10 @@ def _positive(parts: dict[str, str], name: str) -> int | None:
     if name not in parts:
         return None
     value = parts[name]
-    if not (value.isascii() and value.isdigit()) or len(value) > 9 or int(value) == 0:  # noqa: PLR2004 -- digits
+    most = _MOST[name]
+    if not (value.isascii() and value.isdigit() and len(value) < _DIGITS) or (
+        not 0 < int(value) <= most
+    ):
         raise RuleError(f'its rule has no usable {name}: "{value[:40]}"')
     return int(value)
 
@@ -318,7 +328,7 @@ def _over_days(
 ) -> Iterator[datetime]:
     wanted = _filled(rule, start)
     times = [
-        timedelta(hours=hour, minutes=minute, seconds=second)
+        hour * 3600 + minute * 60 + second
         for hour, minute, second in product(
             wanted.hours or (start.hour,),
             wanted.minutes or (start.minute,),
@@ -327,6 +337,8 @@ def _over_days(
         if second < 60  # noqa: PLR2004 -- no leap second in wall time
     ]
     for days in _periods(wanted, start, after):
+        if days and days[0] > budget.stop.date():
+            return
         if not budget.take(len(days) + 1):
             return
         chosen = [day for day in days if _fits(wanted, day)]
@@ -334,20 +346,23 @@ def _over_days(
             if len(chosen) * len(times) > _BIG_SET or not budget.take(len(chosen) * len(times)):
                 budget.spent = True
                 return
-            every = [_midnight(day) + time for day in chosen for time in times]
-            yield from _picked(every, wanted.positions)
+            yield from _picked(
+                [_midnight(day) + timedelta(seconds=time) for day in chosen for time in times],
+                wanted.positions,
+            )
             continue
         for day in chosen:
             base = _midnight(day)
-            for time in times:
+            early = int((after - base).total_seconds()) if after else 0
+            for time in times[bisect_left(times, early) :]:
                 if not budget.take():
                     return
-                yield base + time
+                yield base + timedelta(seconds=time)
 
 
 def _filled(rule: Rrule, start: datetime) -> Rrule:
     """Return the rule with what it leaves open taken from the start (RFC 5545 3.3.10)."""
-    if rule.freq == "WEEKLY" and not rule.days:
+    if rule.freq == "WEEKLY" and not (rule.days or rule.month_days or rule.year_days):
         return msgspec.structs.replace(rule, days=((0, start.weekday()),))
     if rule.weeks and not (rule.days or rule.year_days or rule.month_days):
         return msgspec.structs.replace(rule, days=((0, start.weekday()),))
@@ -456,6 +471,8 @@ def _within_days(
     day_ok: tuple[date | None, bool] = (None, False)
     while budget.take(2):
         at = zeroed + step * index
+        if at > budget.stop:
+            return
         if day_ok[0] != at.date():
             day_ok = (at.date(), _fits(rule, at.date()))
         leap = _leap(rule, at) if day_ok[1] else _midnight(at.date()) + timedelta(days=1)

@@ -110,6 +110,10 @@ def events_of(tree: Tree, zone: str) -> tuple[list[VEvents], int]:
             group = groups.setdefault(key, VEvents(uid, zones, [], []))
             whose = group.overrides if part.line("RECURRENCE-ID") else group.masters
             whose.append(part)
+    for group in groups.values():
+        if not group.masters:  # some write RECURRENCE-ID on the series itself
+            group.masters = [part for part in group.overrides if part.lines("RRULE", "RDATE")]
+            group.overrides = [part for part in group.overrides if part not in group.masters]
     return list(groups.values()), others
 
 

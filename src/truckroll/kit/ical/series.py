@@ -122,7 +122,7 @@ def _change(
     target: str,
 ) -> Occurrence:
     """Return how the visit at `target` differs, from an override that was made for `key`."""
-    if _cancelled(part):
+    if _cancelled(part) and fields.get("status") != "cancelled":
         return Occurrence(cancelled=True)
     own: dict[str, Value] = dict(read_fields(part))
     if "status" in fields:

@@ -185,7 +185,7 @@ def _rules(part: Component, when: When) -> tuple[str, ...]:
             text = canonical_rrule(line.value, zone=zone, whole_days=isinstance(when, AllDay))
         except RuleError as error:
             raise RefusedError(
-                f"It cannot be followed: {error} (RRULE:{line.value[:100]})."
+                f"It cannot be repeated: {error} (RRULE:{line.value[:100]})."
             ) from None
         found.append(text)
     return tuple(sorted(set(found)))

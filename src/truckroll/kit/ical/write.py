@@ -47,6 +47,7 @@ class _Event(msgspec.Struct):
     overrides: dict[str, Component]
     now: Fields
     zones: Zones
+    detached: bool = False
 
 
 def write_event(
@@ -72,7 +73,7 @@ def write_event(
     when = wanted.get("when")
     if not isinstance(when, Timed | AllDay):
         raise HoldRecord("The appointment has no time, so it cannot be written to a calendar.")
-    if event.main.line("RECURRENCE-ID") and when.rule is not None:
+    if event.detached and when.rule is not None:
         raise HoldRecord("Only one visit of this series is in the calendar; it cannot repeat.")
     changed = _put_main(event, fields, when)
     changed |= _put_exceptions(event, wanted, when, stamp, moved="when" in changed)
@@ -117,7 +118,7 @@ def _opened(uid: str, previous: bytes, zone: str) -> _Event:
             " Mend or delete it there."
         ) from error
     calendar = next(part for part in tree.parts if any(item is main for item in part.items))
-    return _Event(calendar, main, overrides, now.fields, group.zones)
+    return _Event(calendar, main, overrides, now.fields, group.zones, now.detached)
 
 
 def _chosen(groups: list[VEvents], uid: str) -> VEvents:
@@ -252,9 +253,10 @@ def _rekey(event: _Event, when: When) -> None:
 
 def _exclude(event: _Event, after: Occurrences, when: When) -> None:
     event.main.drop("EXDATE", "EXRULE")
+    all_stopped = event.now.get("status") == "cancelled"  # then a visit's own status says nothing
     for key, part in list(event.overrides.items()):
         one = after.by_start.get(key, Occurrence())
-        stated = (part.text("STATUS") or "").strip().upper() == "CANCELLED"
+        stated = not all_stopped and (part.text("STATUS") or "").strip().upper() == "CANCELLED"
         line = part.line("RECURRENCE-ID")
         ranged = line is not None and "RANGE" in line.params
         if stated != one.cancelled or not (one.cancelled or one.fields) or ranged:
