@@ -1,4 +1,7 @@
-"""Every connector's quality sheet: each rule is done with its proof, or says why not."""
+"""Every connector's quality sheet: each rule is done with its proof, or says why not.
+
+A sheet has the rules below, and more of its own; a connector that cannot write says so in `writes`.
+"""
 
 import re
 import tomllib
@@ -10,33 +13,33 @@ import truckroll.connectors
 
 ROOT = Path(__file__).parents[2]
 SHEETS = sorted(Path(truckroll.connectors.__file__).parent.glob("*/quality.toml"))
-RULES = {
-    "discovery",
-    "listing-typed",
-    "quiet-pass",
-    "cursor-expiry",
-    "unreadable-isolated",
+READING = {
+    "bad-answers",
     "bounded-input",
+    "cursor-expiry",
+    "documented-calls",
+    "listing-typed",
+    "push",
+    "quiet-pass",
+    "unreadable-isolated",
+}
+WRITING = {
     "create-repeat-safe",
-    "update-conditional",
-    "update-keeps-unknown",
-    "remove-repeatable",
-    "round-trip",
     "own-writes-quiet",
     "refusals-named",
+    "remove-repeatable",
+    "round-trip",
     "silent-writes",
-    "private-addresses",
-    "independent-server",
-    "documented-calls",
-    "vendor-account",
-    "push",
+    "update-conditional",
+    "update-keeps-unknown",
 }
 
 
 @pytest.mark.parametrize("sheet", SHEETS, ids=lambda path: path.parent.name)
 def test_each_rule_is_proven_or_says_why_not(sheet):
     rules = tomllib.loads(sheet.read_text())["rules"]
-    assert set(rules) == RULES
+    assert set(rules) >= READING
+    assert set(rules) >= WRITING or rules["writes"]["status"] == "exempt"
     for name, rule in rules.items():
         if rule["status"] == "done":
             assert rule["proof"], name

@@ -92,7 +92,6 @@ async def test_a_reply_shows_what_a_read_shows(visit):
     assert (direct.version, direct.mark) == (made.version, made.mark)
 
 
-@pytest.mark.behaviour("CAL-12")
 async def test_own_writes_do_not_come_back_as_changes(visit):
     cursor = (await visit.list()).cursor
     made = await make(visit)
@@ -156,7 +155,6 @@ async def test_a_create_that_is_done_twice_makes_one_record(visit):
 
 
 @pytest.mark.fault("F24")
-@pytest.mark.fault("AT-25")
 async def test_a_create_whose_answer_was_lost_is_found_and_not_made_again(visit):
     can(visit, "create", "proxy")
     draft = draft_of(visit)

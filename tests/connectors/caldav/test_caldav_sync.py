@@ -286,7 +286,6 @@ async def test_a_truncation_that_never_moves_on_is_no_endless_loop():
         await collect(session(answers), cursor_for())
 
 
-@pytest.mark.fault("F21")
 async def test_a_list_without_a_token_is_not_taken():
     with pytest.raises(RetryLater, match="without saying where it ends"):
         await collect(session({("REPORT", URL): multi(shown("a"))}), cursor_for())

@@ -195,21 +195,54 @@ async def test_html_of_a_refusal_is_shown_as_text(at_radicale):
     assert_sentence(caught.value.says)
 
 
+ATTENDED = (
+    "ORGANIZER:mailto:{me}\nATTENDEE;PARTSTAT=ACCEPTED{more}:mailto:dee@example.com\n"
+    "ATTACH:https://files.example/plan.pdf\nEND:VEVENT"
+)
+
+
+async def attended(visit, more=""):
+    """Return an event to which the account's owner invited somebody."""
+    lines = ATTENDED.format(me=visit.session.settings["user"], more=more)
+    text = EVENT.format(uid=f"phone-{visit.scope.title}", title="Before")
+    visit.server.put(visit.more, "phone.ics", text.replace("END:VEVENT", lines))
+    return (await visit.list()).seen["phone.ics"]
+
+
+def text_of(visit, id_):
+    return re.sub(r"\r?\n ", "", visit.server.get(visit.more, id_)[0])
+
+
 async def test_what_phones_and_people_added_stays(anywhere):
     visit = anywhere
-    more = (
-        "ORGANIZER:mailto:{me}\nATTENDEE;PARTSTAT=ACCEPTED:mailto:dee@example.com\n"
-        "ATTACH:https://files.example/plan.pdf\nEND:VEVENT"
-    )
-    me = visit.session.settings["user"]
-    text = EVENT.format(uid=f"phone-{visit.scope.title}", title="Before")
-    visit.server.put(visit.more, "phone.ics", text.replace("END:VEVENT", more.format(me=me)))
-    seen = (await visit.list()).seen["phone.ics"]
+    seen = await attended(visit, ";SCHEDULE-AGENT=CLIENT")
     await APPOINTMENTS.update(visit.session, visit.scope, change(seen, title="After"))
-    after = re.sub(r"\r?\n ", "", visit.server.get(visit.more, "phone.ics")[0])
+    after = text_of(visit, seen.id)
     for kept in ("dee@example.com", "PARTSTAT=ACCEPTED", "plan.pdf", "teal", "-PT30M", "Gate code"):
         assert kept in after
     assert "SUMMARY:After" in after
+
+
+async def test_a_server_that_tells_attendees_is_not_made_to(at_xandikos):
+    visit = at_xandikos
+    seen = await attended(visit)
+    removal = Removal(seen.id, seen.version, seen.raw)
+    for write in (
+        lambda: APPOINTMENTS.update(visit.session, visit.scope, change(seen, title="After")),
+        lambda: APPOINTMENTS.cancel(visit.session, visit.scope, change(seen)),
+        lambda: APPOINTMENTS.remove(visit.session, visit.scope, removal),
+    ):
+        with pytest.raises(HoldRecord, match="attendees") as caught:
+            await write()
+        assert_sentence(caught.value.says)
+    assert "SUMMARY:Before" in text_of(visit, seen.id)
+
+
+async def test_a_server_that_tells_nobody_may_be_written_to(at_radicale):
+    visit = at_radicale
+    seen = await attended(visit)
+    await APPOINTMENTS.update(visit.session, visit.scope, change(seen, title="After"))
+    assert "SUMMARY:After" in text_of(visit, seen.id)
 
 
 async def test_we_write_no_attendees_and_no_organizer(anywhere):
@@ -262,7 +295,6 @@ async def test_an_event_that_was_moved_to_another_calendar_keeps_mark_and_series
         ("ORGANIZER:mailto:boss@example.com\n", "X-TRUCKROLL-LINK:feed\n", True),
     ],
 )
-@pytest.mark.fault("AT-12")
 def test_what_somebody_else_organises_is_not_ours_to_edit(organizer, mark, owned):
     text = EVENT.format(uid="u", title="t").replace("STATUS:", f"{organizer}{mark}STATUS:")
     scope = Scope(id="/cal/", title="Field", kind="appointment", owner="Ana")

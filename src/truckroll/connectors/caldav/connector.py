@@ -63,13 +63,6 @@ APPOINTMENTS = Resource(
     repeat_safe="client id",
     conditional=True,
     concurrency=8,
-    # No attendee is ever written, so no server has anybody to tell; a change of an event that
-    # its owner invited people to is told to them by servers with scheduling (RFC 6638).
-    notifies={
-        "update": "the attendees, where the account's owner invited some and the server schedules",
-        "cancel": "the attendees, where the account's owner invited some and the server schedules",
-        "remove": "the attendees, where the account's owner invited some and the server schedules",
-    },
 )
 
 CALDAV = Connector(

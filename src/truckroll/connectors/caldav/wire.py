@@ -5,6 +5,7 @@ know of it is kept through every update (`kit.ical`).
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -139,6 +140,13 @@ def changed(raw: bytes, fields: Fields, mark: str, stamp: datetime) -> bytes:
     """Return an object with these fields changed, and all else as it was; "" keeps its mark."""
     entry = read_calendar(raw).entries[0]
     return write_event(entry.uid, fields, mark=mark or entry.mark or "", stamp=stamp, previous=raw)
+
+
+def invites(raw: bytes) -> bool:
+    """Tell whether an object has attendees that a scheduling server would tell of a change."""
+    text = re.sub(rb"\r?\n[ \t]", b"", raw).upper()
+    lines = re.findall(rb"(?m)^ATTENDEE[;:].*", text)
+    return any(not re.search(rb";SCHEDULE-AGENT=\"?(CLIENT|NONE)\b", line) for line in lines)
 
 
 def _kept(fields: Fields) -> Fields:

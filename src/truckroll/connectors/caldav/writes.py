@@ -2,7 +2,8 @@
 
 PUT with `If-None-Match: *` makes, with `If-Match` and the merged ETag changes (RFC 4791 section
 5.3.2); `If-Match: *` is never sent, since iCloud takes it the wrong way round. Attendees are never
-written, so a server with scheduling (RFC 6638) tells nobody of what the hub makes.
+written, so a server with scheduling (RFC 6638) tells nobody of what the hub makes; an event with
+attendees of somebody else's is not touched on such a server.
 """
 
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from truckroll.connectors.caldav import wire
 from truckroll.connectors.caldav.reads import read, url_of
 from truckroll.connectors.caldav.refusals import conditions, refusal
-from truckroll.connectors.caldav.site import no_such_calendar
+from truckroll.connectors.caldav.site import no_such_calendar, place_of
 from truckroll.kit.contract import (
     Change,
     Draft,
@@ -76,13 +77,14 @@ async def update(session: Session, scope: Scope, change: Change) -> Reply:
     """Change an event in place, on condition that it is still the one that was merged.
 
     Raises Replan where it is not, Gone where it is not there, HoldRecord where the server does
-    not take the content, RetryLater where it is locked or there is no room.
+    not take the content or would tell attendees, RetryLater where it is locked or there is no room.
     """
     what = wire.name_of(change.whole, change.id)
     raw, condition = change.raw, wire.if_match(change.version)
     if condition is None or not raw:
         current = await _unchanged(session, scope, change, what)
         raw, condition = current.raw, wire.if_match(current.version)
+    await _tell_nobody(session, scope, raw, what)
     data = wire.changed(raw, change.fields, change.mark, datetime.now(UTC))
     headers = {"If-Match": condition} if condition else {}
     response = await _put(session, scope, change.id, data, headers)
@@ -108,9 +110,11 @@ async def cancel(session: Session, scope: Scope, change: Change) -> Reply:
 async def remove(session: Session, scope: Scope, removal: Removal) -> None:
     """Delete an event, on condition that it is still the one that was merged.
 
-    It not being there is success. Raises Replan where it is another one by now.
+    It not being there is success. Raises Replan where it is another one by now, HoldRecord where
+    the server would tell attendees.
     """
     what = f'the event "{removal.id}"'
+    await _tell_nobody(session, scope, removal.raw, what)
     condition = wire.if_match(removal.version)
     if condition is None:
         try:
@@ -124,6 +128,18 @@ async def remove(session: Session, scope: Scope, removal: Removal) -> None:
     )
     if response.status not in {*_STORED, *_GONE}:
         raise refusal(session, response, what)
+
+
+async def _tell_nobody(session: Session, scope: Scope, raw: bytes, what: str) -> None:
+    """Raise HoldRecord where a write would make the server tell attendees (RFC 6638)."""
+    if not wire.invites(raw):
+        return
+    response = await session.http.request("OPTIONS", place_of(session, scope.id).url())
+    if "calendar-auto-schedule" in response.headers.get("dav", ""):
+        raise HoldRecord(
+            f"{wire.begin(what)} has attendees, whom {session.account} would tell of the change, "
+            "and nobody is told by accident. Change it there by hand, or take the attendees off."
+        )
 
 
 async def _unchanged(session: Session, scope: Scope, merged: Change | Removal, what: str) -> Seen:
