@@ -114,12 +114,14 @@ def not_private(fields: Fields, ctx: GateContext) -> Problem | None:
 def overlap_free(fields: Fields, ctx: GateContext) -> Problem | None:
     """Let no visit through that overlaps another one of its technician; it waits as `overlap`.
 
-    Travel between visits and time off count.
+    Travel between visits and time off count. It hangs on other records, so it is looked at again
+    in every run.
     """
     says = ctx.overlaps.get(ctx.link_key)
     if not says:
         return None
-    return Problem("overlap", says, "it goes as soon as one of the two is moved")
+    release = "it goes as soon as one of the two is moved"
+    return Problem("overlap", says, release, again_at=ctx.now)
 
 
 def type_enabled(

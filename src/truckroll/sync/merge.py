@@ -129,8 +129,7 @@ def _weigh(work: Work, at: At, line: Line) -> Claim | None:
         return None
     exempt = accepted or (hold is not None and hold.reason == "undone")
     claim = _claim(at, line, value, exempt=exempt)
-    lossy = slot in at.given and not same(at.base[slot], at.given[slot])
-    return claim._replace(part=at.base[slot]) if lossy else claim
+    return claim._replace(part=at.base[slot]) if _shows_less(at, line) else claim
 
 
 def _claim(at: At, line: Line, value: Value, *, exempt: bool = False) -> Claim:
@@ -209,7 +208,7 @@ def _heard(work: Work, at: At, line: Line) -> Value | Problem:
         if isinstance(value, Problem):
             _hold_unmapped(work, at, line, value)
         return value
-    if slot in at.given and not same(part, given):
+    if _shows_less(at, line):
         patched = _patch(at.facts.how(slot), given, part, shown)
         if patched is None:
             text = (
@@ -223,6 +222,21 @@ def _heard(work: Work, at: At, line: Line) -> Value | Problem:
     if isinstance(value, Problem):
         _hold_unmapped(work, at, line, value)
     return value
+
+
+def _shows_less(at: At, line: Line) -> bool:
+    """Tell whether an end shows a field lossily: what it showed is not what it was given.
+
+    Two words of the end's own that mean the same to the mirror are no loss.
+    """
+    slot = line.slot
+    if slot not in at.given or same(at.base[slot], at.given[slot]):
+        return False
+    assert line.invert is not None
+    meant, showed = line.invert(at.given[slot]), line.invert(at.base[slot])
+    if isinstance(meant, Problem) or isinstance(showed, Problem):
+        return True
+    return not same(meant, showed)
 
 
 def _patch(how: Stored, given: Value, part: Value, shown: Value) -> Value | None:
