@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from truckroll.connectors.file import delimited, jsonrows, workbook
+from truckroll.connectors.file import delimited, jsonrows
 from truckroll.connectors.file.table import (
     BOUNDS,
     Bounds,
@@ -105,6 +105,8 @@ def _parse(suffix: str, data: bytes, sheet: str, bounds: Bounds) -> Table:
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
         raise HalfWritten("holds a web page instead of a table")
     if suffix in _WORKBOOKS:
+        from truckroll.connectors.file import workbook  # noqa: PLC0415 -- openpyxl loads slowly
+
         return workbook.parse(data, sheet, bounds)
     if data.startswith(b"PK\x03\x04"):
         raise NotATable("is a workbook, though its name does not say so; name it .xlsx")
@@ -183,6 +185,8 @@ def write(path: Path, content: Content, table: Table, change: Edit) -> Content:
 
 def _edited(data: bytes, table: Table, change: Edit) -> bytes:
     if table.format == "xlsx":
+        from truckroll.connectors.file import workbook  # noqa: PLC0415 -- openpyxl loads slowly
+
         return workbook.edit(data, table, change)
     if table.format == "csv":
         return delimited.edit(table, change)

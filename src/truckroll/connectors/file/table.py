@@ -121,6 +121,8 @@ def text_of(cell: Cell) -> str:
     return str(cell)
 
 
+# What a spreadsheet shows instead of a value (ECMA-376 part 1, section 18.17.3).
+ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"})
 _HALF_LETTER = re.compile("[\ud800-\udfff\0]")
 UNSTORABLE = "holds a character that no system can store (a zero byte, or half a letter)"
 

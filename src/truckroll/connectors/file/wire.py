@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 import msgspec
-from openpyxl.cell.cell import ERROR_CODES
 
 from truckroll.connectors.file.columns import Source, layout
 from truckroll.connectors.file.delimited import unguard
@@ -21,7 +20,7 @@ from truckroll.connectors.file.moments import (
     read_time,
 )
 from truckroll.connectors.file.series import read_exceptions, read_rule
-from truckroll.connectors.file.table import Cell, Row, Table, is_blank, text_of
+from truckroll.connectors.file.table import ERRORS, Cell, Row, Table, is_blank, text_of
 from truckroll.kit.contract import Item, Seen, Unreadable
 from truckroll.kit.errors import GiveUp
 from truckroll.model.records import Address, Contact, Value
@@ -166,7 +165,7 @@ def _refuse_errors(how: Reading, row: Row) -> None:
         return
     for source in how.sources.values():
         for index, name in zip(source.columns, source.names, strict=True):
-            if row.cells[index] in ERROR_CODES:
+            if row.cells[index] in ERRORS:
                 raise _RowFault(
                     f", column {name}: the cell shows {row.cells[index]}; mend its formula"
                 )
