@@ -41,6 +41,17 @@ async def test_an_answer_is_returned_whole_with_lower_case_headers(serve, client
     assert [(c.method, c.path, c.status) for c in http.log] == [("GET", "/a/b", 200)]
 
 
+async def test_repeated_headers_are_joined_and_cookies_left_out(serve, client):
+    async def handler(_request):
+        headers = [("DAV", "1"), ("DAV", "calendar-access"), ("Set-Cookie", "a=b")]
+        return web.Response(headers=headers)
+
+    http = await client(await serve(handler))
+    answer = await http.request("OPTIONS", "/")
+    assert answer.headers["dav"] == "1, calendar-access"
+    assert "set-cookie" not in answer.headers
+
+
 async def test_connections_are_kept(serve, client):
     peers = set()
 

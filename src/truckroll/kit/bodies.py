@@ -53,6 +53,16 @@ async def _read(answer: aiohttp.ClientResponse, most_bytes: int, ratio: int) -> 
     return bytes(body)
 
 
+def joined_headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    """Return the headers by lower-case name, repeated ones joined; cookies are left out."""
+    headers: dict[str, str] = {}
+    for name, value in answer.headers.items():
+        key = name.lower()
+        if key != "set-cookie":
+            headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
+
+
 def _too_large(most_bytes: int) -> str:
     return f"sent more than {most_bytes // (1024 * 1024)} MB in one answer"
 

@@ -15,7 +15,7 @@ from yarl import URL
 
 from truckroll.kit import outcomes
 from truckroll.kit.addresses import CheckedResolver, Lookup, checked_url, same_site, system_lookup
-from truckroll.kit.bodies import BrokenError, TooBigError, read_body
+from truckroll.kit.bodies import BrokenError, TooBigError, joined_headers, read_body
 from truckroll.kit.errors import GiveUp, RetryLater, VendorError
 from truckroll.kit.pace import REAL_TIME, Gate, Timing, backoff, jittered, retry_after
 from truckroll.kit.secrets import redact
@@ -404,7 +404,7 @@ class Client:
                 raise
             raise _LostError("broke off the connection", sent=job.sent) from None
         job.sent = False
-        return Response(answer.status, _joined(answer), read, str(url))
+        return Response(answer.status, joined_headers(answer), read, str(url))
 
 
 class Offline:
@@ -467,15 +467,6 @@ async def _mark_sent(
     _params: aiohttp.TraceRequestHeadersSentParams,
 ) -> None:
     context.trace_request_ctx.sent = True
-
-
-def _joined(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in answer.headers.items():
-        key = name.lower()
-        if key != "set-cookie":
-            headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return headers
 
 
 def expect(
