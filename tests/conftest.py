@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shutil
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from truckroll.store.binaries import server_account, state_directory
 from truckroll.store.embedded import Embedded
 from truckroll.store.migrate import migrate
 from truckroll.store.open import open_store
@@ -29,8 +31,18 @@ def one_worker_at_a_time(place):
         yield
 
 
+def pytest_sessionfinish(session):
+    """Remove the server's data, which stand elsewhere if root ran the tests."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if factory is None or hasattr(session.config, "workerinput"):
+        return
+    home = factory.getbasetemp() / "server-home"
+    if home.exists():
+        shutil.rmtree(state_directory(home, server_account()))
+
+
 @pytest.fixture(scope="session")
-def session_place(tmp_path_factory, worker_id="master"):
+def session_place(tmp_path_factory):
     """Return a directory that all workers of this test session share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base

@@ -2,8 +2,8 @@ import stat
 
 import psycopg
 import pytest
-from store.worlds import AT, later, make_world, seen, visit
 
+from store.worlds import AT, later, make_world, seen, visit
 from truckroll.kit.contract import Scope
 from truckroll.store.open import open_store
 from truckroll.store.secret import Keyring, load_keyring, save_keyring

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from store.worlds import make_world, seen
 
+from store.worlds import make_world, seen
 from truckroll.store.migrate import current, migrate
 from truckroll.store.open import open_home, open_store
 from truckroll.store.trouble import DatabaseTrouble
@@ -37,7 +37,7 @@ async def test_the_named_database_takes_the_place_of_the_embedded_one(
     monkeypatch.setenv("TRUCKROLL_DATABASE", database_url)
     async with open_home(tmp_path / "home") as store:
         await make_world(store)
-    assert sorted(os.listdir(tmp_path / "home")) == ["secret.key"]
+    assert [one.name for one in (tmp_path / "home").iterdir()] == ["secret.key"]
 
 
 async def test_a_database_that_does_not_answer_is_explained(tmp_path):

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from store.worlds import AT, later, make_world, reply, seen, visit
 
+from store.worlds import AT, later, make_world, reply, seen, visit
 from truckroll.kit.contract import Missing, Seen
 from truckroll.sync.ports import Busy
 from truckroll.sync.types import FieldHold, Outcome
@@ -242,7 +242,7 @@ async def test_many_outcomes_are_one_transaction(store):
     opened = [await world.follower(link) for link in links]
     outcomes = [Outcome(step=one.id, kind="done", **reply(f"x{one.id}")) for one in opened]
     broken = Outcome(step=opened[0].id, kind="done", **reply("bad\x00id"))
-    with pytest.raises(Exception, match="NUL|null"):
+    with pytest.raises(Exception, match=r"NUL|null"):
         await store.finish(world.run, [*outcomes[1:], broken], at=AT)
     assert len(await store.open_intents(world.recipe)) == 20
     await store.finish(world.run, outcomes, at=AT)

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from store.worlds import AT, later, make_world, reply, seen, visit
 
+from store.worlds import AT, later, make_world, reply, seen, visit
 from truckroll.kit.contract import Missing, Seen, Unreadable
 from truckroll.sync.types import Decision, FieldHold, Hold, Note
 

@@ -1,8 +1,8 @@
 import asyncio
 
 import pytest
-from store.worlds import AT, later, make_world, seen, visit
 
+from store.worlds import AT, later, make_world, seen, visit
 from truckroll.kit.contract import Missing, Page, Unreadable
 from truckroll.store.reading import SQL
 from truckroll.sync.types import Outcome

@@ -2,8 +2,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 from msgspec.structs import replace
-from store.worlds import AT, later, make_world, seen, visit
 
+from store.worlds import AT, later, make_world, seen, visit
 from truckroll.kit.contract import Missing
 from truckroll.model.time import AllDay, Rule, Timed
 from truckroll.sync.types import FieldHold, Hold, Note

@@ -1,8 +1,8 @@
 import psycopg
 import pytest
 from psycopg import AsyncConnection
-from store.worlds import AT, make_world, seen
 
+from store.worlds import AT, make_world, seen
 from truckroll.store.migrate import SCHEMA
 from truckroll.store.open import open_store
 from truckroll.store.trouble import DatabaseTrouble
@@ -81,7 +81,7 @@ async def test_without_a_tenant_there_is_no_row(store, database_url):
         for table in await tables(connection):
             for setting in ("reset truckroll.tenant", "set truckroll.tenant = ''"):
                 await connection.execute(setting)
-                count = await connection.execute(f"select count(*) from {table}")  # noqa: S608
+                count = await connection.execute(f"select count(*) from {table}")
                 assert await count.fetchone() == (0,), table
         with pytest.raises(psycopg.Error):
             await connection.execute("insert into workspace (tenant, name) values (1, 'x')")

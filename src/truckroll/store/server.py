@@ -122,7 +122,9 @@ class Server:
 
     def _refuse_other_major(self) -> None:
         others = sorted(
-            one for one in self.state.glob("postgres-[0-9]*") if (one / "PG_VERSION").exists()
+            one
+            for one in self.state.glob("postgres-*")
+            if one.name.removeprefix("postgres-").isdigit() and (one / "PG_VERSION").exists()
         )
         if others:
             raise DatabaseTrouble(
