@@ -2,6 +2,7 @@
 
 import csv
 from datetime import UTC, date
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -116,8 +117,6 @@ def test_synthetic_files_give_the_expected_instants_also_after_a_round_trip(shar
 
 @pytest.mark.fault("F49")
 def test_casablanca_by_the_tz_database_in_use(shared):
-    from zoneinfo import ZoneInfo
-
     _, found = visits(shared, "casablanca-negative-dst.ics")
     zone = ZoneInfo("Africa/Casablanca")
     assert [one.when.begins for one in found] == [

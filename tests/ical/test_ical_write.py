@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001 -- naive wall times are what this is about
 from datetime import UTC, date, datetime, timedelta
 
 import icalendar

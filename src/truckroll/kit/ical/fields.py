@@ -12,9 +12,7 @@ from truckroll.kit.ical.lines import (
     Line,
     escape,
     make_line,
-    parse_line,
     split_texts,
-    unescape,
 )
 from truckroll.model.records import Address, Contact, Value, same
 
@@ -129,16 +127,3 @@ def same_stored(name: str, a: Value, b: Value) -> bool:
     if one is None or other is None:
         return one is other
     return same(a, b) or one.value == other.value
-
-
-__all__ = [
-    "MARK",
-    "WRITTEN",
-    "ZONE",
-    "parse_line",
-    "put_field",
-    "read_fields",
-    "same_stored",
-    "status_word",
-    "unescape",
-]
