@@ -91,6 +91,8 @@ class Chaos:
         return f"t{number}"
 
     def type(self, name: str, id_: str, **fields) -> None:
+        keeps = self.ends[name].stores
+        fields = {field: stored(keeps.get(field, LOSSLESS), one) for field, one in fields.items()}
         for field, value in fields.items():
             self.typed.append((name, id_, field, value))
         self.ends[name].put(id_, **fields)
@@ -191,7 +193,6 @@ class Chaos:
     def undo(self) -> None:
         self.undone = True
         self._await(self.world.undo(self.world.last_run))
-        self._look()
         self.check()
 
     def answer(self, slot: str, answer: str) -> None:
@@ -289,8 +290,8 @@ class Chaos:
         raise AssertionError(text)
 
     def _has(self, link) -> bool:
-        """Whether the source's record was made by a person there."""
-        return any(at == "a" for at, *_ in self.typed_for(link))
+        """Whether the source's record was made by a person there, and not by the hub."""
+        return any(end.side == "source" and end.external_id not in self.a.marks for end in link.ends)
 
     # When the faults stop
 

@@ -36,6 +36,7 @@ def plan_undo(link: Link, done: Sequence[Done], run: int, ctx: Context) -> Decis
     """
     work = Work(link, ctx)
     line_up(work)
+    work.look_again(ctx.now)  # what was read before the undo is still to be weighed
     ends = {at.end.id: at for at in work.ends}
     for step, outcome in reversed(done):
         at = ends.get(step.end)
