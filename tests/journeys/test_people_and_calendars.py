@@ -299,3 +299,19 @@ async def test_a_series_with_exceptions_lands_and_one_visit_moved_by_hand_is_onl
         assert f"EXDATE;TZID=America/New_York:{second:%Y%m%d}T090000" in data
         again = await acme.apply()
         assert again.writes == 0, brief(again)
+
+
+@pytest.mark.fault("AT-04")
+async def test_a_field_that_is_written_again_and_again_is_held_and_named(
+    store, tmp_path, fresh_radicale
+):
+    async with company(store, tmp_path, fresh_radicale, "Ana", edits_by_hand="restore") as acme:
+        await acme.apply()
+        for turn in range(8):
+            name, data = text_of(fresh_radicale, "ana")
+            mine = data.replace("Visit 1", f"Somebody else's {turn}")
+            fresh_radicale.put("ana", name, mine)
+            view = await acme.apply()
+        assert view.writes == 0, brief(view)
+        assert [hold.reason for hold in view.holds] == ["churn"]
+        assert "title" in view.holds[0].detail

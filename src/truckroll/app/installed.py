@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from truckroll.app import accounts
@@ -15,6 +15,7 @@ from truckroll.dispatch.overlap import sentences
 from truckroll.recipes.check import load
 from truckroll.recipes.compile import compile_mirror
 from truckroll.recipes.mirror import Mirror, Place, Problem
+from truckroll.sync.churn import HOUR, churning
 from truckroll.sync.context import AccountFacts, Context
 from truckroll.sync.perform import Hand
 from truckroll.sync.run import Job
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from truckroll.store.recipes import Recipe as Row
     from truckroll.sync.ports import StoredScope
     from truckroll.sync.types import Link
-
-HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +191,8 @@ def _context(
             for end in link.ends
             if end.side == "source"
         }
+        ids = [link.id for link in links if link.id > 0]
+        recent = await hub.store.recent_writes(ids, since=hub.now() - HOUR)
         said = {keys[key]: text for key, text in sentences(found).items() if key in keys}
         place = None
         if "target" in installed.mirror.originates:
@@ -208,6 +209,7 @@ def _context(
             source_place=place,
             overlaps=said,
             waiting=waiting,
+            churn=partial(churning, recent),
         )
 
     return context

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from truckroll.app.installed import HOUR, Installed, load_installed, open_job
+from truckroll.app.installed import Installed, load_installed, open_job
 from truckroll.app.overlaps import HORIZON, overlaps_between
 from truckroll.app.systems import scope_label
 from truckroll.app.trouble import TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
+from truckroll.sync.churn import HOUR
 from truckroll.sync.ports import Busy
 from truckroll.sync.run import (
     BATCH,

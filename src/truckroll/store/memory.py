@@ -429,8 +429,8 @@ class MemoryStore:
     async def open_intents(self, recipe: int) -> list[OpenStep]:
         del recipe
         return [
-            OpenStep(id_, step, b"")
-            for id_, (_, step, outcome, _) in self.steps.items()
+            OpenStep(id_, step, b"", began)
+            for id_, (_, step, outcome, began) in self.steps.items()
             if outcome is None
         ]
 

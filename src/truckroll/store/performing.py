@@ -105,6 +105,19 @@ class PerformingStore(Base):
             await cursor.execute(SQL["open_intents"], {"recipe": recipe})
             return [OpenStep(row[0], decode_step(row[1]), row[2]) async for row in cursor]
 
+    async def recent_writes(
+        self, links: Sequence[int], *, since: datetime
+    ) -> dict[int, list[Fields]]:
+        """Return what was written to the ends of these links since an instant, oldest first."""
+        found: dict[int, list[Fields]] = defaultdict(list)
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["recent_writes"], {"links": list(links), "since": since})
+            async for row in cursor:
+                step = decode_step(row[1])
+                if step.op == "update":
+                    found[row[0]].append(step.fields)
+        return found
+
     async def counts(self, width: str, id_: int, *, since: datetime) -> Counts:
         """Return the writes of a width (`scope`, `account`, `recipe`) since an instant.
 

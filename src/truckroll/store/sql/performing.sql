@@ -82,6 +82,11 @@ select coalesce(sum(live), 0)::bigint from scope where account = %(id)s
 select coalesce(sum(live), 0)::bigint from scope where id in (
   select a.scope from adoption a join mirror m on m.id = a.mirror where m.recipe = %(id)s)
 
+-- name: recent_writes
+select link_end, step from step
+where link = any(%(links)s::bigint[]) and kind = 'done' and done_at >= %(since)s
+order by done_at, id
+
 -- name: start_run
 insert into run (recipe, kind, pid) values (%(recipe)s, %(kind)s, %(pid)s) returning id
 
