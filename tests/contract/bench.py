@@ -137,13 +137,18 @@ class Visit:
 
 @dataclass(frozen=True)
 class World:
-    """A system to test against. `samples` narrows the values of a field where it must be."""
+    """A system to test against.
+
+    `samples` narrows the values of a field where it must be. `series` says that what is visited
+    has room for rules and exceptions.
+    """
 
     name: str
     start: Callable[[], AbstractContextManager[Any]]
     visit: Callable[[Any], AbstractAsyncContextManager[Visit]]
     marks: tuple[Any, ...] = ()
     samples: Mapping[str, Any] = field(default_factory=dict)
+    series: bool = False
 
 
 def worlds() -> list[Any]:

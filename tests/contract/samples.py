@@ -35,6 +35,11 @@ NOTES = st.lists(LINES, min_size=1, max_size=4).map("\n".join)
 _DAYS = st.dates(date(2026, 1, 1), date(2027, 12, 31))
 
 
+def at(text):
+    """Return a naive wall time."""
+    return datetime.fromisoformat(text)
+
+
 @st.composite
 def timed(draw):
     """A single visit on a wall time that exists once: gaps and overlaps have their own tests."""

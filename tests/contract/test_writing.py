@@ -3,6 +3,7 @@
 import dataclasses
 from itertools import count
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,11 +24,10 @@ from truckroll.kit.errors import (
     VendorError,
 )
 from truckroll.kit.normal import explains, stored
-from truckroll.model.records import same
+from truckroll.model.records import Occurrence, Occurrences, same
+from truckroll.model.time import Rule, Timed
 
-WHEN = samples.Timed(
-    start=samples.datetime(2026, 11, 30, 9, 0), zone="America/Los_Angeles", seconds=5400
-)
+WHEN = Timed(start=samples.at("2026-11-30T09:00"), zone="America/Los_Angeles", seconds=5400)
 
 
 _numbers = count(1)
@@ -173,15 +173,11 @@ async def test_a_create_whose_answer_was_lost_is_found_and_not_made_again(visit)
 async def test_a_create_under_a_name_that_is_taken_is_held(visit):
     can(visit, "create", "choose_id")
     taken = visit.seed("taken", "Somebody else's")
-    draft = dataclasses_replace(draft_of(visit), id=taken)
+    draft = msgspec.structs.replace(draft_of(visit), id=taken)
     with pytest.raises(HoldRecord) as caught:
         await visit.resource.create(visit.session, visit.scope, draft)
     assert_sentence(caught.value.says)
     assert visit.back(taken)["title"] == "Somebody else's"
-
-
-def dataclasses_replace(draft, **changes):
-    return Draft(**{**{name: getattr(draft, name) for name in draft.__struct_fields__}, **changes})
 
 
 async def test_a_removal_may_be_repeated(visit):
@@ -255,6 +251,34 @@ async def test_every_declared_field_survives(visit, world, data):
         await visit.resource.remove(
             visit.session, visit.scope, Removal(direct.id, direct.version, direct.raw)
         )
+
+
+SERIES = msgspec.structs.replace(WHEN, rule=Rule(rrule=("FREQ=WEEKLY;COUNT=6",)))
+MOVED = Timed(start=samples.at("2026-12-14T14:00"), zone=WHEN.zone, seconds=3600)
+EXCEPTIONS = Occurrences(
+    {
+        "2026-12-07T09:00:00": Occurrence(cancelled=True),
+        "2026-12-14T09:00:00": Occurrence(fields={"when": MOVED}),
+        "2026-12-21T09:00:00": Occurrence(fields={"title": "Last before Christmas"}),
+    }
+)
+
+
+async def test_a_series_keeps_its_rule_and_exceptions(visit, world):
+    can(visit, "update")
+    if not world.series:
+        pytest.skip("cannot keep a series")
+    made = await make(visit, when=SERIES, occurrences=EXCEPTIONS)
+    renamed = await update(visit, made, title="Filter change")
+    fewer = Occurrences({k: v for k, v in EXCEPTIONS.by_start.items() if not v.cancelled})
+    mended = await update(visit, renamed, occurrences=fewer)
+    direct = await current(visit, made.id)
+    for seen, exceptions in ((made, EXCEPTIONS), (renamed, EXCEPTIONS), (mended, fewer)):
+        assert same(seen.fields["when"], SERIES)
+        assert same(seen.fields["occurrences"], exceptions)
+    assert direct.fields == mended.fields
+    assert direct.fields["title"] == "Filter change"
+    assert visit.count() == 1
 
 
 REFUSALS = {

@@ -8,13 +8,14 @@ import pytest
 from connectors.caldav.fakes import bare, multi, response, session
 from connectors.caldav.world import EVENT
 from contract.sentences import assert_sentence
-from support.proxy import Drop, NoEtag, Rewrite, Stale, Status
+from support.proxy import Drop, GzipBomb, NoEtag, Rewrite, Stale, Status
 from truckroll.connectors.caldav.sync import listing
 from truckroll.kit.contract import Draft, Missing, Scope, Seen
 from truckroll.kit.errors import GiveUp, RetryLater, StartOver
 from truckroll.model.time import AllDay
 
 BULK = 1000
+WITH_CONTENT = b"<D:prop><D:getetag /><C:calendar-data /></D:prop></D:sync-collection>"
 SCOPE = Scope(id="/cal/", title="Field", kind="appointment")
 WHEN = {"when": AllDay(date(2026, 11, 30), date(2026, 12, 1))}
 URL = "https://caldav.icloud.com/cal/"
@@ -74,6 +75,15 @@ async def test_a_server_that_gives_no_content_with_changes_is_not_asked_for_it_t
     visit.proxy.clear()
     await visit.list(first.cursor)
     assert b"calendar-data" not in visit.proxy.calls[0].body
+
+
+@pytest.mark.parametrize("answer", [Status(500), GzipBomb(), Status(400)])
+async def test_a_server_that_cannot_give_everything_at_once_is_asked_in_parts(at_radicale, answer):
+    visit = at_radicale
+    ids = {visit.seed(f"e{n}", f"Visit {n}") for n in range(3)}
+    visit.proxy.rule(answer, body=WITH_CONTENT)
+    read = await visit.list()
+    assert (set(read.seen), read.complete) == (ids, True)
 
 
 async def test_many_changes_are_fetched_in_chunks(at_xandikos):

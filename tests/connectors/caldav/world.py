@@ -135,7 +135,7 @@ def cyrus_or_skip():
 
 
 WORLDS = [
-    World("radicale", lambda: radicale(password="secret"), visit),
-    World("xandikos", xandikos, visit),
-    World("cyrus", cyrus_or_skip, visit, marks=(pytest.mark.cyrus,)),
+    World("radicale", lambda: radicale(password="secret"), visit, series=True),
+    World("xandikos", xandikos, visit, series=True),
+    World("cyrus", cyrus_or_skip, visit, marks=(pytest.mark.cyrus,), series=True),
 ]

@@ -101,35 +101,56 @@ class _Listing:
     async def by_token(self, start: Cursor | None) -> AsyncIterator[Page]:
         """Yield pages by sync-collection, one or more for each answer of the server."""
         first = start is None
-        now = start or Cursor(self._place.url(), "sync", "")
+        opened = await self._open() if start is None else (start, await self._sync(start))
+        if opened is None:
+            async for page in self.by_ctag(None):
+                yield page
+            return
+        now, response = opened
         for _ in range(ROUNDS):
-            response = await self._report(dav.sync_collection(now.token, inline=now.inline), "0")
-            if response.status in _NOT_FOUND:
-                await self._relocate(response)
-                continue
             if response.status != _MULTI:
-                if first and not now.token and response.status in _UNSUPPORTED:
-                    if now.inline:
-                        now = msgspec.structs.replace(now, inline=False)
-                        continue
-                    async for page in self.by_ctag(None):
-                        yield page
-                    return
                 raise self._refused(response, token=not first)
             answer = multistatus(self._session, response)
             token, more = self._next_token(answer, now)
             now = Cursor(now.at, "sync", token, now.inline and not _without_content(answer))
             found = await self._items(self._members(answer))
             # The first listing is durable as a whole only: a half of it is no complete one.
-            yield_cursor = None if first and more else msgspec.json.encode(now).decode()
-            for page in _paged(found, yield_cursor, last=not more, complete=first and not more):
+            cursor = None if first and more else msgspec.json.encode(now).decode()
+            for page in _paged(found, cursor, last=not more, complete=first and not more):
                 yield page
             if not more:
                 return
+            response = await self._sync(now)
         raise RetryLater(
             f'{self._session.account} never comes to the end of the calendar "{self._scope.title}";'
             " it is read again later."
         )
+
+    async def _open(self) -> tuple[Cursor, Response] | None:
+        """Ask for everything: with content, else without; None where neither is understood.
+
+        An answer with all content may be too large or too much for the server, too.
+        """
+        for inline in (True, False):
+            now = Cursor(self._place.url(), "sync", "", inline)
+            try:
+                response = await self._sync(now)
+            except RetryLater as error:
+                if not inline or error.after is not None:
+                    raise
+                continue
+            if response.status not in _UNSUPPORTED:
+                return now, response
+        return None
+
+    async def _sync(self, now: Cursor) -> Response:
+        """Ask for what changed since a token, on the host where the calendar lies by now."""
+        body = dav.sync_collection(now.token, inline=now.inline)
+        response = await self._report(body, "0")
+        if response.status in _NOT_FOUND:
+            await self._relocate(response)
+            response = await self._report(body, "0")
+        return response
 
     async def by_ctag(self, start: Cursor | None) -> AsyncIterator[Page]:
         """Yield pages by ctag and a listing of all ETags, which is complete each time."""
