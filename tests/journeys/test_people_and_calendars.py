@@ -1,11 +1,12 @@
 """What dispatchers and technicians do all day, on a real CalDAV server."""
 
 import random
+import re
 from datetime import timedelta
 
 import pytest
-from support.company import SOON, brief, company, row, slot
 
+from support.company import SOON, brief, company, row, slot
 from truckroll.app import accounts, passes
 from truckroll.recipes.compile import builtin
 
@@ -18,7 +19,6 @@ def text_of(server, calendar):
 
 def moved(data: str, hours: int) -> str:
     """Move an event as a calendar app does."""
-    import re
 
     def later(found: re.Match) -> str:
         return f"{found[1]}T{int(found[2]) + hours:02d}{found[3]}"

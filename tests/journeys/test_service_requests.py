@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+
 from support import servers
 from support.company import SOON, brief, company
 
@@ -101,6 +102,7 @@ async def lands_and_stays(store, tmp_path, server, rows, report=print):
 @pytest.mark.behaviour("CAL-2")
 @pytest.mark.behaviour("CAL-3")
 @pytest.mark.fault("F14")
+@pytest.mark.fault("F45")
 @pytest.mark.fault("AT-01")
 async def test_five_hundred_service_requests_land_and_stay(store, tmp_path, fresh_radicale):
     await lands_and_stays(store, tmp_path, fresh_radicale, appointments(500))
