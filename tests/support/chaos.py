@@ -201,9 +201,11 @@ class Chaos:
         self.world.answer(slot, answer)
 
     def _look(self) -> None:
+        linked = self.store._linked(1)
         shown = {
             (scope, id_, field, as_text(value))
             for (scope, id_), record in self.store.records.items()
+            if (scope, id_) in linked
             for field, value in record.fields.items()
         }
         self.observed |= shown
@@ -291,7 +293,9 @@ class Chaos:
 
     def _has(self, link) -> bool:
         """Whether the source's record was made by a person there, and not by the hub."""
-        return any(end.side == "source" and end.external_id not in self.a.marks for end in link.ends)
+        return any(
+            end.side == "source" and end.external_id not in self.a.marks for end in link.ends
+        )
 
     # When the faults stop
 
@@ -350,7 +354,7 @@ class Chaos:
             if self.kept and slot in end.given and same(end.given[slot], link.agreed[slot]):
                 continue  # changed by hand there and kept, by the mirror's rule or a person's word
             want = stored(system.stores.get(slot, LOSSLESS), link.agreed[slot])
-            text = f"C1: {name} shows {slot} = {shown.get(slot)!r}, agreed is {link.agreed[slot]!r}"
+            text = f"C1: {name} shows {slot} = {shown.get(slot)!r}, agreed is {link.agreed[slot]!r} (link {link.id})"
             assert same(want, shown.get(slot)) or slot in system.drops, text
 
     def _in_place(self, link, now) -> None:
@@ -399,12 +403,14 @@ class Chaos:
                 continue
             if (scope, id_) not in linked or text in said:
                 continue
-            _, end = linked[scope, id_]
+            link, end = linked[scope, id_]
             if end.state != "live" or end.holds:
                 continue
             if any(text in one for one in self.store.texts):
                 continue
-            raise AssertionError(f"I3: {field} = {text!r}, typed in {name}, is lost without trace")
+            raise AssertionError(
+                f"I3: {field} = {text!r}, typed in {name}, is lost without trace (link {link.id})"
+            )
 
 
 def nasty_stores(limit: int) -> dict[str, Stored]:

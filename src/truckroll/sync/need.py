@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from truckroll.kit.normal import stored
 from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.recipes.mirror import Problem
-from truckroll.sync.merge import STEADY, wanted
+from truckroll.sync.merge import STEADY, merge, wanted
 from truckroll.sync.reply import refused_before
 from truckroll.sync.types import FieldHold, Hold, Op, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from truckroll.sync.context import Match
     from truckroll.sync.work import At, Work
 
@@ -56,30 +58,43 @@ def take_out(work: Work, at: At, rule: str, reason: str) -> None:
     _plan(work, at, build(work, at, op, fields, dict(at.shown) | dict(fields), reason))
 
 
-def make(work: Work, at: At, reason: str, *, may_create: bool = True) -> bool:
-    """Plan the creation of an unseen end, unless it is there already or may not be made.
+class Making(NamedTuple):
+    """An unseen end that is to be made, with the reason and what it would show."""
 
-    Return whether it was found there.
+    at: At
+    reason: str
+    whole: Fields
+
+
+def make(work: Work, wanted_ends: Sequence[tuple[At, str]], may: Callable[[At], bool]) -> None:
+    """Plan the creation of unseen ends, save those that are there already or may not be made.
+
+    What is found there is weighed before anything is created: it may change what is agreed.
     """
-    if at.waits:
-        return False
-    whole = _whole(work, at)
-    if whole is None:
-        return False
-    found = work.ctx.match(work.link.key, at.end.scope, whole)
-    if found.sure is not None and not found.before:
-        attach(work, at, found)
-        return True
-    if found.several or found.before:
-        _hold_match(work, at, found)
-    elif not may_create:
-        _drop(work, at)
-    elif "create" not in at.facts.ops:
-        _cannot(work, at, "nothing can be created there")
-    else:
+    making = []
+    found = False
+    for at, reason in wanted_ends:
+        whole = None if at.waits else _whole(work, at)
+        if whole is None:
+            continue
+        match = work.ctx.match(work.link.key, at.end.scope, whole)
+        if match.sure is not None and not match.before:
+            attach(work, at, match)
+            found = True
+        elif match.several or match.before:
+            _hold_match(work, at, match)
+        elif not may(at):
+            _drop(work, at)
+        elif "create" not in at.facts.ops:
+            _cannot(work, at, "nothing can be created there")
+        else:
+            making.append(Making(at, reason, whole))
+    if found:
+        merge(work)
+        making = [one._replace(whole=_whole(work, one.at) or one.whole) for one in making]
+    for at, reason, shown in making:
         at.dirty = True
-        _plan(work, at, build(work, at, "create", whole, whole, reason))
-    return False
+        _plan(work, at, build(work, at, "create", shown, shown, reason))
 
 
 def _drop(work: Work, at: At) -> None:

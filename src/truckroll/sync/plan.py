@@ -116,33 +116,30 @@ def _leave(work: Work, where: dict[Spot, str], gate: str) -> None:
 
 
 def _arrive(work: Work, where: dict[Spot, str], weighed: frozenset[str]) -> None:
-    """Make the followers that should be there; what is found there already is weighed too."""
+    """Make the followers that should be there."""
     source = work.source
     home = work.ctx.scope_label(source.end.scope) if source else ""
     here = {(at.end.account, at.end.scope): at for at in work.followers}
-    found = False
+    wanted = []
     for spot, key in where.items():
         at = here.get(spot)
-        reason = f"new in {home}"
         if at is None:
-            if source is None:
-                continue
-            at = add(work, "target", spot, key)
-        elif at.state == "live":
-            continue
-        else:
-            was, by_hub = at.state, at.end.removed_by_hub
+            if source is not None:
+                wanted.append((add(work, "target", spot, key), f"new in {home}"))
+        elif at.state != "live":
             revived = revive(work, at, weighed)
-            if revived is None:
-                continue
-            at = revived
-            if by_hub:
-                reason = f"back again, says {home}"
-            elif was != "unseen":
-                reason = f"put back: it was deleted in {work.ctx.scope_label(spot[1])}"
-        found |= make(work, at, reason, may_create=_may_originate(work, source, at))
-    if found:
-        merge(work)
+            if revived is not None:
+                wanted.append((revived, _back(work, at, home)))
+    if wanted:
+        make(work, wanted, lambda at: _may_originate(work, source, at))
+
+
+def _back(work: Work, at: At, home: str) -> str:
+    if at.state == "unseen":
+        return f"new in {home}"
+    if at.end.removed_by_hub:
+        return f"back again, says {home}"
+    return f"put back: it was deleted in {work.ctx.scope_label(at.end.scope)}"
 
 
 def _may_originate(work: Work, source: At | None, at: At) -> bool:
@@ -157,12 +154,8 @@ def _originate(work: Work, source: At | None) -> None:
     place = work.ctx.source_place
     if source is None and place is not None and "target" in work.ctx.mirror.originates:
         source = add(work, "source", (place.account, place.scope), "")
-    if (
-        source is not None
-        and source.state == "unseen"
-        and make(work, source, f"new in {_first_label(work)}")
-    ):
-        merge(work)
+    if source is not None and source.state == "unseen":
+        make(work, [(source, f"new in {_first_label(work)}")], lambda _: True)
 
 
 def _first_label(work: Work) -> str:

@@ -38,11 +38,15 @@ class PageResult(msgspec.Struct, frozen=True):
 
 
 class OpenStep(msgspec.Struct, frozen=True):
-    """A journalled intent: the step, its id, and the raw form of the merged observation."""
+    """A journalled intent: the step, its id, and the raw form of the merged observation.
+
+    `at` is when it was opened, as far as is known.
+    """
 
     id: int
     step: Step
     raw: bytes = b""
+    at: datetime | None = None
 
 
 class Counts(msgspec.Struct, frozen=True):

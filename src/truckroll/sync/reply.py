@@ -39,14 +39,20 @@ class Settled(NamedTuple):
 
 
 def settle(
-    sent: Fields, back: Fields, how: Callable[[str], Stored], *, alone: bool, label: str
+    sent: Fields,
+    back: Fields,
+    how: Callable[[str], Stored],
+    *,
+    before: Fields | None,
+    label: str,
 ) -> Settled:
     """Weigh a reply against what was sent.
 
     A field that a named normalisation explains is ours as it came back. One that nothing
-    explains is held `not_stored`: nobody edited it. `alone` says that nobody else can have
-    written meanwhile (the write was conditional, or made the record): then the other fields'
-    present form is their base too.
+    explains is held `not_stored`: nobody edited it. `before` is what the record showed if nobody
+    else can have written meanwhile (the write was conditional, or made the record), else None:
+    another field that shows something new was then changed by our write itself, and by nobody.
+    One that shows what it showed stays as it was weighed, or held.
     """
     base: dict[str, Value] = {}
     given: dict[str, Value] = {}
@@ -64,8 +70,9 @@ def settle(
         given[slot] = shown
         text = f"{label} did not keep “{as_text(value)}”; it shows “{as_text(shown)}”"
         holds[slot] = FieldHold(reason="not_stored", detail=text, of=value)
-    if alone:
-        base.update({slot: value for slot, value in back.items() if slot not in sent})
+    if before is not None:
+        others = {slot: value for slot, value in back.items() if slot not in sent}
+        base.update({s: v for s, v in others.items() if s not in before or not same(v, before[s])})
     return Settled(base, given, holds)
 
 
@@ -88,7 +95,7 @@ def settle_found(
         elif before is not None and same(before.get(slot), shown):
             continue
         elif before is None and not (slot in back and shown not in (None, "", ())):
-            lost = settle({slot: value}, back, how, alone=False, label=label)
+            lost = settle({slot: value}, back, how, before=None, label=label)
             base.update(lost.base)
             given.update(lost.given)
             holds.update(lost.holds)
