@@ -41,7 +41,7 @@ class Calendars:
         if importlib.util.find_spec("radicale") is None:
             raise TroubleError(
                 "The demo starts Radicale, a small calendar server, which is not installed:"
-                "  pip install radicale"
+                "  pip install 'truckroll[demo]'"
             )
         folder.mkdir(parents=True, exist_ok=True)
         self.password = secrets.token_urlsafe(9)

@@ -78,11 +78,15 @@ async def _recipe(hub: Hub, name: str) -> list[CheckView]:
     except (TroubleError, ValueError) as error:
         act = f"truckroll recipe show {name}"
         return [CheckView(what=name, well=False, says=str(error), act=act)]
+    scopes = [one.id for one in (*installed.sources, *installed.targets)]
+    unreadable = await hub.store.unreadable(scopes)
     held = {link.id for link, _, _ in await hub.store.holds(installed.row.id)}
     last = await hub.store.runs(installed.row.id, limit=1)
     ran = f"last run {_when(last[0].started_at, hub.now())}" if last else "no run yet"
     says = f"version {installed.row.version}, {ran}, {_count(len(held), 'record')} held"
-    checks = [CheckView(what=name, well=True, says=says)]
+    says += f", {len(unreadable):,} unreadable" if unreadable else ""
+    act = "truckroll holds" if held or unreadable else ""
+    checks = [CheckView(what=name, well=not unreadable, says=says, act=act)]
     missing = await people.unmapped(hub, installed) if installed.mirror.per else []
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

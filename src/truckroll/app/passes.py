@@ -189,7 +189,7 @@ async def _view(
         recipe=installed.row.name,
         writes=len(steps),
         by_op=by_op(steps),
-        held=len(holds),
+        held=len({(one.ref, one.title) for one in holds}),
         failed=len(failures) + len(problems),
         steps=steps,
         holds=holds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ class HoldView(msgspec.Struct, frozen=True, kw_only=True):
 class PassView(msgspec.Struct, frozen=True, kw_only=True):
     """A pass. `run` is None for a plan; `stops` are the brakes' sentences with their numbers.
 
+    `held` counts records; one may be held for several reasons, each of which stands in `holds`.
     Of a first matching, `found_again` records were there already, `differing` of them with other
     content, and `foreign` ones belong to nobody here.
     """
@@ -192,9 +194,10 @@ def unreadable_view(row: RecordRow, label: Callable[[int], str]) -> HoldView:
 
 
 def _release(hold: Hold, ref: str) -> str:
+    ref = shlex.quote(ref)
     if hold.reason in ("drift", "ask", "lossy_edit", "missing", "source_deleted"):
         return f"truckroll holds --accept {ref}    or    truckroll holds --restore {ref}"
-    if hold.reason in ("refused", "conflict", "undone"):
+    if hold.reason in ("refused", "conflict", "undone", "churn", "not_stored"):
         return f"truckroll holds --retry {ref}"
     return ""
 

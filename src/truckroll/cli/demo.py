@@ -109,7 +109,7 @@ class _Story:
     def last_run(self) -> str:
         """Return the number of the run that was told of last."""
         found = [match for ran in self.ran for match in _RUN.findall(ran.output)]
-        return found[-1]
+        return str(found[-1])
 
 
 def _tell(story: _Story) -> int:

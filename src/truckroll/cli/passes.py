@@ -166,11 +166,8 @@ def show_undo(screen: Screen, view: PassView, number: int) -> None:
         screen.text(f"not undone: {text}", indent=f"  {screen.sign(well=False)} ", hang="    ")
     told.problems(screen, view)
     if view.writes:
-        screen.text(
-            "Each of these is left as it is now until somebody changes it, or you say"
-            "  truckroll holds --retry REF",
-            indent="  ",
-        )
+        screen.line("  Each of these stays as it is now until somebody changes it, or you say")
+        screen.line("  truckroll holds --retry REF")
 
 
 async def runs(args: Namespace, screen: Screen) -> int:

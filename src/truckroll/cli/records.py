@@ -45,9 +45,9 @@ def _tell(screen: Screen, view: WhyView, *, everything: bool) -> None:
     rows += [("Because" if at == 0 else "", text) for at, text in enumerate(view.because)]
     rows += [("It will go" if at == 0 else "", text) for at, text in enumerate(view.will_go)]
     rows += [("Next" if at == 0 else "", text) for at, text in enumerate(view.next_steps)]
-    screen.table(rows)
     if not view.because and not view.next_steps and view.story:
-        screen.table([("Now", "everything of it is in step")])
+        rows.append(("Now", "everything of it is in step"))
+    screen.table(rows)
     lines = view.story if everything else view.story[-_LINES:]
     if lines:
         screen.line("  Story")
@@ -103,10 +103,15 @@ def _list(screen: Screen, found: list[Waiting]) -> None:
     for one in found:
         groups[one.hold.reason].append(one)
     for reason, group in groups.items():
-        screen.line(f"  {reason.replace('_', ' ')}, {count(len(group), 'record')}")
-        for one in group:
-            since = f"   since {_at(one.since.astimezone())}" if one.since else ""
-            screen.text(told.hold(one.hold) + since, indent="    ", hang="      ")
+        held = told.together([one.hold for one in group])
+        since = {one.hold.ref: one.since for one in group if one.since}
+        screen.line(f"  {reason.replace('_', ' ')}: {count(len(held), 'record')}")
+        for view in held:
+            said, release = told.hold(view)
+            at = f"   since {_at(since[view.ref].astimezone())}" if view.ref in since else ""
+            screen.text(said + at, indent="    ", hang="      ")
+            if release:
+                screen.text(release, indent="      ", hang="        ")
 
 
 async def conflicts(args: Namespace, screen: Screen) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -15,6 +16,7 @@ _COLOURS = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
 _WIDEST = 120
 _NARROWEST = 40
 _PLAIN_WIDTH = 100
+_COMMAND = re.compile(r"truckroll .*?(?=  |$)")
 
 
 class Screen:
@@ -40,10 +42,10 @@ class Screen:
     def text(self, text: str, *, indent: str = "", hang: str = "") -> None:
         """Print text within the width; `hang` goes before every line but the first.
 
-        Commands are never broken: what stands after two blanks stays together.
+        A command stays in one piece, up to two blanks or the end of its line.
         """
         for part in text.split("\n"):
-            kept = part.replace("  ", "\xa0\xa0")
+            kept = _COMMAND.sub(lambda found: found[0].replace(" ", "\xa0"), part)
             lines = textwrap.wrap(
                 kept,
                 width=self.width,
@@ -53,7 +55,7 @@ class Screen:
                 break_on_hyphens=False,
             )
             for line in lines or [indent.rstrip()]:
-                self.line(line.replace("\xa0\xa0", "  "))
+                self.line(line.replace("\xa0", " ").rstrip())
 
     def table(self, rows: Iterable[Sequence[str]], *, indent: str = "  ") -> None:
         """Print rows in columns; the last column wraps under itself."""

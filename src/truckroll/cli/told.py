@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from truckroll.cli.screen import count
 
@@ -14,49 +16,62 @@ if TYPE_CHECKING:
     from truckroll.app.views import FieldView, HoldView, PassView, StepView
     from truckroll.cli.screen import Screen
 
+# What is said, and what follows it: on the same line if it fits.
+Entry = tuple[str, str]
+
+GAP = "   "
 FEW = 8
 EXAMPLES = 3
 _DAY = re.compile(r"(\w{3} \d{1,2} \w{3}) (.+)", re.DOTALL)
 _LONG = 60
+_ORDER = ("create", "update", "cancel", "delete", "unlink")
+_WHOLE = ("", "existence", "write", "when")
 
 
 def steps(screen: Screen, view: PassView, *, everything: bool = False) -> None:
     """Print the steps by operation: how many, and what the first ones are."""
-    groups: dict[str, list[StepView]] = defaultdict(list)
+    groups: dict[str, list[StepView]] = {op: [] for op in _ORDER}
     for step in view.steps:
-        groups[step.op].append(step)
+        groups.setdefault(step.op, []).append(step)
     for op, group in groups.items():
-        lines = [_step(one) for one in group]
-        shown = len(lines) if everything or len(lines) <= FEW else EXAMPLES
-        if len(lines) > shown:
-            lines = [_spread(group), *lines[:shown], _more(len(lines) - shown, "--all")]
-        _block(screen, op, len(group), lines)
+        shown = len(group) if everything or len(group) <= FEW else EXAMPLES
+        entries: list[Entry] = [_step(one) for one in group[:shown]]
+        if len(group) > shown:
+            entries = [(_spread(group), ""), *entries, (_more(len(group) - shown, "--all"), "")]
+        _block(screen, op, len(group), entries)
 
 
 def holds(screen: Screen, held: Sequence[HoldView], *, everything: bool = False) -> None:
-    """Print what waits, each with what would release it."""
-    if not held:
-        return
-    shown = len(held) if everything or len(held) <= FEW else EXAMPLES
-    lines = [hold(one) for one in held[:shown]]
-    if len(held) > shown:
-        reasons = Counter(_words(one.reason) for one in held)
+    """Print what waits, each with what would release it; the number is that of records."""
+    merged = together(held)
+    shown = len(merged) if everything or len(merged) <= FEW else EXAMPLES
+    entries = [hold(one) for one in merged[:shown]]
+    if len(merged) > shown:
+        reasons = Counter(one.reason.replace("_", " ") for one in merged)
         spread = " · ".join(f"{reason} {number}" for reason, number in reasons.most_common())
-        lines = [spread, *lines, _more(len(held) - shown, "truckroll holds")]
-    _block(screen, "held", len(held), lines)
+        more = _more(len(merged) - shown, "truckroll holds")
+        entries = [(spread, ""), *entries, (more, "")]
+    _block(screen, "held", len({(one.ref, one.title) for one in held}), entries)
 
 
-def _words(reason: str) -> str:
-    return reason.replace("_", " ")
+def together(held: Sequence[HoldView]) -> list[HoldView]:
+    """Return holds with those of one record that say the same made one, its fields together."""
+    found: dict[tuple[str, ...], HoldView] = {}
+    for one in held:
+        key = (one.ref, one.title, one.reason, one.detail, one.place)
+        same = found.get(key)
+        fields = f"{same.field}, {one.field}" if same else one.field
+        found[key] = msgspec.structs.replace(one, field=fields)
+    return list(found.values())
 
 
-def hold(one: HoldView) -> str:
-    """Return a hold as a line: the record, the cause, and the next act."""
+def hold(one: HoldView) -> Entry:
+    """Return a hold as what to say: the record and the cause, and the next act."""
     known = one.place in one.detail or one.reason == "unreadable"  # its sentence has the place
     place = f" in {one.place}" if one.place and not known else ""
-    field = f" ({one.field})" if one.field not in ("", "existence", "write", "when") else ""
-    release = f"   → {one.release}" if one.release else ""
-    return f"{name(one.ref, one.title)}{field}{place}: {one.detail}{release}"
+    field = f" ({one.field})" if one.field not in _WHOLE else ""
+    said = f"{name(one.ref, one.title)}{field}{place}: {one.detail}"
+    return said, f"→ {one.release}" if one.release else ""
 
 
 def name(ref: str, title: str) -> str:
@@ -66,17 +81,18 @@ def name(ref: str, title: str) -> str:
     return title if not ref or title.startswith(ref) else f"{ref} {title}"
 
 
-def _step(step: StepView) -> str:
+def _step(step: StepView) -> Entry:
     who = f", {step.person}" if step.person else f", {step.place}"
-    told = [name(step.ref, step.title) + who]
+    told = []
+    if step.when and "when" not in step.fields:
+        told.append(step.when)
     if step.op == "update":
         told += [_field(slot, field) for slot, field in step.fields.items()]
-        if "when" not in step.fields and step.when:
-            told.insert(1, step.when)
-    elif step.when:
+    elif step.when and not told:
         told.append(step.when)
-    plain = step.op == "create" and step.reason.startswith("new in")
-    return "   ".join(told) + ("" if plain or not step.reason else f"   ({step.reason})")
+    if step.reason and not (step.op == "create" and step.reason.startswith("new in")):
+        told.append(f"({step.reason})")
+    return name(step.ref, step.title) + who, "   ".join(told)
 
 
 def _field(slot: str, field: FieldView) -> str:
@@ -103,8 +119,8 @@ def _arrow(field: FieldView) -> str:
 def _rewritten(slot: str, field: FieldView) -> str:
     """Return what came into a long text and what went, as far as that is short."""
     old, new = field.old.splitlines(), field.new.splitlines()
-    came = [f"+ {line.strip()}" for line in new if line.strip() and line not in old]
-    went = [f"- {line.strip()}" for line in old if line.strip() and line not in new]
+    came = [f"+\xa0{line.strip()}" for line in new if line.strip() and line not in old]
+    went = [f"-\xa0{line.strip()}" for line in old if line.strip() and line not in new]
     told = [line for line in (*went, *came) if len(line) <= _LONG]
     if not told or len(told) < len(came) + len(went) or len(told) > EXAMPLES:
         return f"{slot} rewritten"
@@ -123,21 +139,26 @@ def _more(number: int, how: str) -> str:
     return f"… and {number:,} more:  {how}"
 
 
-def _block(screen: Screen, word: str, number: int, lines: Sequence[str]) -> None:
+def _block(screen: Screen, word: str, number: int, entries: Sequence[Entry]) -> None:
+    """Print entries beside their word and number; what does not fit goes on below."""
     lead = f"  {word:<8}{number:>5,}   "
     blank = " " * len(lead)
-    for at, line in enumerate(lines):
+    for at, (said, more) in enumerate(entries):
         indent = lead if at == 0 else blank
-        screen.text(line, indent=indent, hang=f"{blank}  ")
+        if len(lead) + len(said) + len(more) + len(GAP) <= screen.width:
+            screen.line(f"{indent}{said}{GAP}{more}".rstrip())
+            continue
+        screen.text(said, indent=indent, hang=f"{blank}  ")
+        if more:
+            screen.text(more, indent=f"{blank}  ", hang=f"{blank}    ")
 
 
 def overlaps(screen: Screen, view: PassView) -> None:
     """Print who is booked twice."""
-    lines = [*view.overlaps[:FEW]]
+    entries = [(text, "") for text in view.overlaps[:FEW]]
     if len(view.overlaps) > FEW:
-        lines.append(_more(len(view.overlaps) - FEW, "truckroll conflicts"))
-    if lines:
-        _block(screen, "overlap", len(view.overlaps), lines)
+        entries.append((_more(len(view.overlaps) - FEW, "truckroll conflicts"), ""))
+    _block(screen, "overlap", len(view.overlaps), entries)
 
 
 def problems(screen: Screen, view: PassView) -> None:
