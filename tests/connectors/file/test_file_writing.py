@@ -402,6 +402,12 @@ async def test_an_error_in_a_cell_that_counts_is_no_value(tmp_path):
     assert isinstance(await table.read("1043"), Unreadable)
 
 
+async def test_a_text_that_reads_like_an_error_is_a_text(tmp_path):
+    table = await workbook(tmp_path)
+    await table.update(await table.read(), title="#NUM!")
+    assert (await table.fields())["title"] == "#NUM!"
+
+
 async def test_json_rows_keep_their_layout(tmp_path):
     text = (
         '[\n  {\n    "id": "J-1",\n    "start": "2026-12-01",\n    "customer": {"name": "Acme", "no": 1.10}\n  },\n'

@@ -6,8 +6,16 @@ from typing import Literal
 
 import msgspec
 
+
+class CellError(msgspec.Struct, frozen=True):
+    """What a workbook shows instead of a value: `#REF!`. A text of these letters is a text."""
+
+    code: str
+
+
 Cell = (
     str
+    | CellError
     | int
     | float
     | date
@@ -106,6 +114,8 @@ def text_of(cell: Cell) -> str:
         return cell
     if cell is None or cell is msgspec.UNSET:
         return ""
+    if isinstance(cell, CellError):
+        return cell.code
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, float) and cell.is_integer():
@@ -121,8 +131,6 @@ def text_of(cell: Cell) -> str:
     return str(cell)
 
 
-# What a spreadsheet shows instead of a value (ECMA-376 part 1, section 18.17.3).
-ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"})
 _HALF_LETTER = re.compile("[\ud800-\udfff\0]")
 UNSTORABLE = "holds a character that no system can store (a zero byte, or half a letter)"
 

@@ -20,7 +20,7 @@ from truckroll.connectors.file.moments import (
     read_time,
 )
 from truckroll.connectors.file.series import read_exceptions, read_rule
-from truckroll.connectors.file.table import ERRORS, Cell, Row, Table, is_blank, text_of
+from truckroll.connectors.file.table import Cell, CellError, Row, Table, is_blank, text_of
 from truckroll.kit.contract import Item, Seen, Unreadable
 from truckroll.kit.errors import GiveUp
 from truckroll.model.records import Address, Contact, Value
@@ -161,14 +161,11 @@ def row_item(how: Reading, row: Row, key: str, version: str) -> Item:
 
 def _refuse_errors(how: Reading, row: Row) -> None:
     """Refuse a row where a column that counts shows a spreadsheet's error instead of a value."""
-    if how.table.format != "xlsx":
-        return
     for source in how.sources.values():
         for index, name in zip(source.columns, source.names, strict=True):
-            if row.cells[index] in ERRORS:
-                raise _RowFault(
-                    f", column {name}: the cell shows {row.cells[index]}; mend its formula"
-                )
+            cell = row.cells[index]
+            if isinstance(cell, CellError):
+                raise _RowFault(f", column {name}: the cell shows {cell.code}; mend its formula")
 
 
 def _raw(how: Reading, row: Row) -> bytes:

@@ -16,6 +16,7 @@ from truckroll.connectors.file.table import (
     BOUNDS,
     Bounds,
     Cell,
+    CellError,
     Drop,
     Edit,
     HalfWritten,
@@ -150,6 +151,8 @@ def _rows(sheet: Any) -> Iterator[Any]:
 
 def _cell(cell: Any) -> Cell:
     value = cell.value
+    if cell.data_type == "e":
+        return CellError(str(value))
     if isinstance(value, datetime):
         value = _rounded(value)
         midnight = (value.hour, value.minute, value.second) == (0, 0, 0)
