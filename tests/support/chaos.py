@@ -328,7 +328,7 @@ class Chaos:
     def agree(self) -> None:
         """C1: every end shows what is agreed, save what is held; nothing diverges in silence."""
         for link, now in self.linked():
-            if link.state == "ended" or self.asks(now):
+            if link.state == "ended" or self.asks(link, now):
                 continue
             for end in now.values():
                 if end.state == "live":
@@ -337,9 +337,12 @@ class Chaos:
                 self._in_place(link, now)
         self._kept()
 
-    def asks(self, now) -> bool:
+    def asks(self, link, now) -> bool:
         """Whether a person is asked what becomes of it, since its source record is gone."""
-        return any(side == "source" and "existence" in end.holds for (side, _), end in now.items())
+        return any(
+            side == "source" and ("existence" in end.holds or (link.undone and end.state == "gone"))
+            for (side, _), end in now.items()
+        )
 
     def _in_step(self, link, end) -> None:
         name = self.name_of(end.scope)
@@ -388,15 +391,16 @@ class Chaos:
         )
 
     def _kept(self) -> None:
-        """I3: what the hub saw somebody type is agreed, told in the story, held, or shown."""
+        """I3: what the hub saw somebody type last is agreed, told in the story, or held."""
         said = {as_text(value) for value in self.store.said}
         linked = {
             (end.scope, end.external_id): (link, end)
             for link, now in self.linked()
             for end in now.values()
-            if link.state == "live" and not self.asks(now)
+            if link.state == "live" and not self.asks(link, now)
         }
-        for name, id_, field, value in self.typed:
+        last = {one[:3]: one[3] for one in self.typed}
+        for (name, id_, field), value in last.items():
             scope = next(s for s in self.store.scopes if self.name_of(s) == name)
             text = as_text(value)
             if field not in FIELDS or (scope, id_, field, text) not in self.observed:

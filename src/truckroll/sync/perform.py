@@ -254,8 +254,8 @@ async def _done(hand: Hand, scope: Scope, opened: OpenStep, reply: Reply, now: C
     step, how = opened.step, _how(hand.resource)
     sent = step.whole if step.op == "create" else step.fields
     alone = step.op == "create" or hand.resource.conditional
-    before = ({} if step.op == "create" else step.before) if alone else None
-    moved = settle(sent, seen.fields, how, before=before, label=hand.label)
+    before = {} if step.op == "create" else step.before
+    moved = settle(sent, seen.fields, how, before=before, alone=alone, label=hand.label)
     others = seen.fields.keys() - sent.keys()
     stirred = not alone and any(not same(seen.fields[f], step.before.get(f)) for f in others)
     return _as_done(opened, seen, moved, again_at=now() if stirred else None)

@@ -189,12 +189,14 @@ async def _prove(
 ) -> list[RecordRow]:
     """Return the suspects whose absence is proven: by a snapshot, or by a direct read of each.
 
-    A record seen later than the listing may lag behind is not suspected at all.
+    A record that was seen later than the listing may lag behind is proven by a direct read alone.
     """
-    fresh = now() - resource.lag
-    suspects = [one for one in suspects if one.seen_at is None or one.seen_at <= fresh]
-    if resource.snapshot or resource.read is None:
-        return suspects if resource.snapshot else []
+    if resource.read is None:
+        fresh = now() - resource.lag
+        proven = [one for one in suspects if one.seen_at is None or one.seen_at <= fresh]
+        return proven if resource.snapshot else []
+    if resource.snapshot and not resource.lag:
+        return suspects
     gate = asyncio.Semaphore(CONFIRM_AT_ONCE)
     read = resource.read
 

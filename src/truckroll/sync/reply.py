@@ -43,16 +43,18 @@ def settle(
     back: Fields,
     how: Callable[[str], Stored],
     *,
-    before: Fields | None,
+    before: Fields,
+    alone: bool,
     label: str,
 ) -> Settled:
     """Weigh a reply against what was sent.
 
     A field that a named normalisation explains is ours as it came back. One that nothing
-    explains is held `not_stored`: nobody edited it. `before` is what the record showed if nobody
-    else can have written meanwhile (the write was conditional, or made the record), else None:
-    another field that shows something new was then changed by our write itself, and by nobody.
-    One that shows what it showed stays as it was weighed, or held.
+    explains is held `not_stored`: nobody edited it. `before` is what the record showed before the
+    write: a text that still shows it was not cut to it. `alone` says that nobody else can have
+    written meanwhile (the write was conditional, or made the record): another field that shows
+    something new was then changed by our write itself, and by nobody; one that shows what it
+    showed stays as it was weighed, or held.
     """
     base: dict[str, Value] = {}
     given: dict[str, Value] = {}
@@ -64,16 +66,23 @@ def settle(
             continue
         if slot in back:
             base[slot] = shown
-        if slot in back and (same(stored(how(slot), value), shown) or explains(value, shown)):
+        if slot in back and _kept(how(slot), value, shown, before.get(slot)):
             given[slot] = value
             continue
         given[slot] = shown
         text = f"{label} did not keep “{as_text(value)}”; it shows “{as_text(shown)}”"
         holds[slot] = FieldHold(reason="not_stored", detail=text, of=value)
-    if before is not None:
+    if alone:
         others = {slot: value for slot, value in back.items() if slot not in sent}
         base.update({s: v for s, v in others.items() if s not in before or not same(v, before[s])})
     return Settled(base, given, holds)
+
+
+def _kept(how: Stored, sent: Value, shown: Value, before: Value) -> bool:
+    """Tell whether a system kept what was sent, in its own form or one that can be named."""
+    if same(stored(how, sent), shown):
+        return True
+    return not same(shown, before) and explains(sent, shown) is not None
 
 
 def settle_found(
@@ -90,12 +99,12 @@ def settle_found(
     holds: dict[str, FieldHold] = {}
     for slot, value in sent.items():
         shown = back.get(slot)
-        if same(stored(how(slot), value), shown) or (slot in back and explains(value, shown)):
+        if _kept(how(slot), value, shown, (before or {}).get(slot)):
             base[slot], given[slot] = shown, value
         elif before is not None and same(before.get(slot), shown):
             continue
         elif before is None and not (slot in back and shown not in (None, "", ())):
-            lost = settle({slot: value}, back, how, before=None, label=label)
+            lost = settle({slot: value}, back, how, before={}, alone=False, label=label)
             base.update(lost.base)
             given.update(lost.given)
             holds.update(lost.holds)
