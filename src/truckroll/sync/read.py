@@ -9,6 +9,7 @@ import msgspec
 
 from truckroll.kit.contract import Item, Missing, Page, Resource, Seen, Session
 from truckroll.kit.errors import StartOver, VendorError
+from truckroll.model.time import AllDay, Timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,7 +160,8 @@ async def _finish(
 ) -> ScopeReport:
     new, changed, gone, unreadable, same = tally
     if page.complete:
-        suspects = await store.finish_listing(scope.id, listing, at=now())
+        missed = await store.finish_listing(scope.id, listing, at=now())
+        suspects = [one for one in missed if not _over(one, page.since)]
         proven = await _prove(store, resource, session, scope, suspects, listing, now)
         if proven:
             await store.mark_gone([record.id for record in proven], at=now())
@@ -176,6 +178,16 @@ async def _finish(
         before=scope.live,
         live=new + changed + same if page.complete else scope.live,
     )
+
+
+def _over(record: RecordRow, since: datetime | None) -> bool:
+    """Tell whether a record ended before the extent of a listing begins: absence says nothing."""
+    when = record.fields.get("when")
+    if since is None or not isinstance(when, Timed | AllDay) or when.rule is not None:
+        return False
+    if isinstance(when, AllDay):
+        return when.end <= since.date()
+    return when.ends <= since
 
 
 async def _prove(
