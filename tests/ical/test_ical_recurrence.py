@@ -22,8 +22,9 @@ from truckroll.model.recurrence import (
     split_rule,
     visit_at,
 )
-from truckroll.model.rrule import Budget, RuleError, parse_rrule, walk
+from truckroll.model.rrule import RuleError, parse_rrule
 from truckroll.model.time import AllDay, Rule, Timed
+from truckroll.model.walk import Budget, walk
 
 NY = "America/New_York"
 

@@ -15,16 +15,9 @@ from typing import Any
 import msgspec
 
 from truckroll.model.records import Fields, Occurrence, Occurrences
-from truckroll.model.rrule import (
-    Budget,
-    Rrule,
-    RuleError,
-    canonical_rrule,
-    parse_rrule,
-    until_text,
-    walk,
-)
+from truckroll.model.rrule import Rrule, RuleError, canonical_rrule, parse_rrule, until_text
 from truckroll.model.time import AllDay, Rule, Timed, When, instant, same_when, wall, zone_info
+from truckroll.model.walk import Budget, walk
 
 __all__ = [
     "Expansion",

@@ -24,8 +24,9 @@ from truckroll.model.recurrence import (
     ordinal_keys,
     visit_at,
 )
-from truckroll.model.rrule import parse_rrule, says
+from truckroll.model.rrule import parse_rrule
 from truckroll.model.time import AllDay, Rule, Timed, When
+from truckroll.model.walk import says
 
 MAX_EXPANDED = 1_000
 _MAX_DAYS = 100

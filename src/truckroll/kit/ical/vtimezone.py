@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from truckroll.kit.ical.lines import Component, make_line
 from truckroll.kit.ical.times import moment_text, offset_text, parse_moment, parse_offset
-from truckroll.model.rrule import WEEKDAYS, Budget, parse_rrule, walk
+from truckroll.model.rrule import WEEKDAYS, parse_rrule
 from truckroll.model.time import zone_info
+from truckroll.model.walk import Budget, walk
 
 _SPAN = 30  # years over which a yearly pattern must hold to be written as a rule
 _STEADY = 5  # years that a pattern must have held, at the least

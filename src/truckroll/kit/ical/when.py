@@ -15,8 +15,9 @@ from truckroll.kit.ical.lines import Component, Line, RefusedError
 from truckroll.kit.ical.times import Moment, parse_duration, parse_moment
 from truckroll.kit.ical.zones import Years, Zones, iana_zone
 from truckroll.model.recurrence import RuleError, canonical_rrule, key_of
-from truckroll.model.rrule import Budget, parse_rrule, walk
+from truckroll.model.rrule import parse_rrule
 from truckroll.model.time import AllDay, Rule, Timed, When, instant, wall
+from truckroll.model.walk import Budget, walk
 
 _EARLIEST, _LATEST = 1000, 9000
 _HORIZON = 5  # years for which the zone of an endless series must be right
