@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from support.servers import Server
 
+from support.servers import Server
 from truckroll.app import accounts, passes
 from truckroll.app.hub import Hub
 from truckroll.app.views import PassView

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import msgspec
+
 from truckroll.kit.contract import Missing, Page, Reply, Resource, Scope, Seen, Session
 from truckroll.kit.errors import (
     Gone,
@@ -361,8 +363,6 @@ class World:
 
     def answer(self, slot: str, answer: str) -> None:
         """A person's answer to every hold of a field."""
-        import msgspec
-
         for link in list(self.store.link_rows.values()):
             ends = tuple(
                 msgspec.structs.replace(

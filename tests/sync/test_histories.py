@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from support.nasty import Nasty, World
+from truckroll.kit.errors import RetryLater
 from truckroll.kit.normal import Stored
 from truckroll.model.time import AllDay
 
@@ -99,8 +100,6 @@ async def test_history_4_a_late_echo_of_our_own_write_beats_nobody():
     b_read, b.read = b.read, None
 
     async def lost(*_args):
-        from truckroll.kit.errors import RetryLater
-
         raise RetryLater("B does not answer")
 
     b.read = lost

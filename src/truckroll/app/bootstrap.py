@@ -23,6 +23,11 @@ def is_home(home: Path) -> bool:
     return (home / MARK).exists()
 
 
+def _make_home(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / MARK).touch()
+
+
 @asynccontextmanager
 async def open_hub(home: Path, *, make: bool = False) -> AsyncIterator[Hub]:
     """Open a hub, and its embedded database where TRUCKROLL_DATABASE names no other.
@@ -30,8 +35,7 @@ async def open_hub(home: Path, *, make: bool = False) -> AsyncIterator[Hub]:
     `make` makes a home of the directory; else it must be one. Raises TroubleError.
     """
     if make:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (home / MARK).touch()
+        _make_home(home)
     elif not is_home(home):
         raise TroubleError(
             f"{home} is not a hub's home yet; make it one:  truckroll init", usage=True

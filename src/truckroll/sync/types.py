@@ -95,8 +95,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     `fields` is what is needed and `whole` all that the end should show, both in the end's own
     terms and before the system's storing. `version` is the one that was merged; it is what a
     conditional write carries. A `cancel` without fields takes the record out. `create_key` is
-    stable over retries. `reason` is one sentence. `notifies` names whom the write may notify ("" for
-    nobody). `before` is what the end showed.
+    stable over retries. `reason` is one sentence. `notifies` names whom the write may notify (""
+    for nobody). `before` is what the end showed.
     """
 
     link: int
