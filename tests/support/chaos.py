@@ -85,7 +85,7 @@ class Chaos:
         number = next(self.numbers)
         if field == "when":
             day, hour = number % 28, number % 24
-            return Timed(datetime(2026, 10, 1, hour) + timedelta(days=day), "Europe/Berlin", 3600)  # noqa: DTZ001 -- wall time
+            return Timed(datetime(2026, 10, 1, hour) + timedelta(days=day), "Europe/Berlin", 3600)
         if field == "notes":
             return f"n{number}" if short else f"n{number} ring twice at the gate"
         return f"t{number}"
@@ -408,7 +408,7 @@ class Chaos:
             if (scope, id_) not in linked or text in said:
                 continue
             link, end = linked[scope, id_]
-            if end.state != "live" or end.holds:
+            if end.state != "live" or end.holds or self.ends[name].read_only:
                 continue
             if any(text in one for one in self.store.texts):
                 continue
