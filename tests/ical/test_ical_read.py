@@ -1,4 +1,3 @@
-# ruff: noqa: DTZ001 -- naive wall times are what this is about
 import sys
 from datetime import UTC, date, datetime
 

@@ -1,4 +1,4 @@
-# ruff: noqa: DTZ001, DTZ007 -- naive wall times are what this is about
+# ruff: noqa: DTZ007 -- naive wall times are what this is about
 import re
 import sys
 import time

@@ -1,4 +1,3 @@
-# ruff: noqa: DTZ001 -- naive wall times are what this is about
 from datetime import UTC, date, datetime, timedelta
 
 import icalendar
@@ -168,6 +167,15 @@ def test_no_value_can_end_its_line():
     data = write_event("u\nATTACH:z", fields, stamp=STAMP, mark="m\nATTENDEE:q")
     assert not any(line.startswith(("ATTENDEE", "ATTACH")) for line in lines_of(data))
     assert back(data).fields["title"] == "a\nATTENDEE:mailto:x"
+
+
+def test_long_lines_are_folded_between_characters():
+    title = "Größe 🛠️ " * 40
+    data = write_event("u@x", {"when": SINGLE, "title": title}, stamp=STAMP)
+    for line in data.split(b"\r\n"):
+        assert len(line) <= 75
+        line.decode()  # each line is UTF-8 by itself
+    assert back(data).fields["title"] == title
 
 
 @pytest.mark.fault("AT-07")

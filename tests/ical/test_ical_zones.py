@@ -1,4 +1,3 @@
-# ruff: noqa: DTZ001 -- naive wall times are what this is about
 import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
