@@ -9,9 +9,12 @@ from truckroll.app.hub import Hub
 from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError, known
 from truckroll.kit.contract import Connector, Scope, Session
-from truckroll.kit.errors import VendorError
+from truckroll.kit.errors import SignIn, VendorError
 from truckroll.kit.http import Http, Offline, open_client
 from truckroll.store.accounts import Account
+
+# Settings by which somebody proves who they are.
+_WHO = ("user", "password", "token", "key")
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,16 +80,23 @@ async def add(
         raise TroubleError(f'there is an account "{name}" already', usage=True)
     plain, secret = _checked(speaks, answers)
     draft = Account(id=0, name=name, system=system, settings=plain, secrets=secret, zone=zone)
-    scopes = await _scopes(draft, speaks)
+    scopes = await _scopes(draft, speaks, new=True)
     added = await hub.store.add_account(system, name, plain, secret, zone)
     await hub.store.put_scopes(added.id, scopes)
     return _view(draft, speaks, scopes)
 
 
-async def _scopes(account: Account, speaks: Connector) -> tuple[Scope, ...]:
+async def _scopes(account: Account, speaks: Connector, *, new: bool = False) -> tuple[Scope, ...]:
     try:
         async with sign_in(account, speaks) as session:
             found = await speaks.scopes(session)
+    except SignIn as error:
+        if new:
+            names = " or ".join(one.name for one in speaks.settings if one.name in _WHO)
+            says = f"{speaks.title} refuses the {names or 'sign-in'} of “{account.name}”"
+            raise TroubleError(f"{says}; nothing was kept. Check them and try again.") from error
+        again = f"truckroll account sign-in {account.name}"
+        raise TroubleError(f"{error.says}  {again}") from error
     except VendorError as error:
         raise TroubleError(error.says) from error
     if not found:
@@ -101,6 +111,24 @@ async def refresh(hub: Hub, name: str) -> AccountView:
     account = await one(hub, name)
     speaks = connector(account.system)
     scopes = await _scopes(account, speaks)
+    await hub.store.put_scopes(account.id, scopes)
+    return _view(account, speaks, scopes)
+
+
+async def sign_in_again(hub: Hub, name: str, secrets: Mapping[str, str]) -> AccountView:
+    """Replace secrets of an account, if its system accepts them; else the old ones stay."""
+    account = await one(hub, name)
+    speaks = connector(account.system)
+    asked = [setting.name for setting in speaks.settings if setting.secret]
+    for word in secrets:
+        if word not in asked:
+            raise known(word, asked, f"secret of {speaks.title}")
+    if not secrets:
+        says = f"say the {' or '.join(asked)}" if asked else f"{speaks.title} has no sign-in"
+        raise TroubleError(says, usage=True)
+    draft = msgspec.structs.replace(account, secrets={**account.secrets, **secrets})
+    scopes = await _scopes(draft, speaks, new=True)
+    await hub.store.update_account(name, secrets=draft.secrets)
     await hub.store.put_scopes(account.id, scopes)
     return _view(account, speaks, scopes)
 

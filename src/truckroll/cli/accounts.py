@@ -39,17 +39,27 @@ async def add(args: Namespace, screen: Screen) -> int:
 def _answers(args: Namespace, speaks: Connector, screen: Screen) -> dict[str, str]:
     """Put together what was said by options, by --set, by the environment and when asked."""
     answers = settings(args.settings)
-    secret = [one.name for one in speaks.settings if one.secret]
-    for name in sorted(set(secret) & answers.keys()):
-        screen.line(f"  {screen.sign(well=False)} {name} may be seen in the shell's history now")
-    answers |= {name: value for name in _PLAIN if (value := getattr(args, name)) is not None}
+    plain = {name: getattr(args, name) for name in _PLAIN}
+    answers |= {name: value for name, value in plain.items() if value is not None}
     for name in _FILES:
         if answers.get(name):
             answers[name] = str(Path(answers[name]).expanduser().resolve())
+    return answers | _secrets(args, speaks, answers, screen)
+
+
+def _secrets(
+    args: Namespace, speaks: Connector, said: dict[str, str], screen: Screen
+) -> dict[str, str]:
+    """Return the secrets of a system; warn of those that stand in the shell's history."""
+    found = {}
     for one in speaks.settings:
-        if one.secret and one.name not in answers and (given := _secret(args, one.name, one.asks)):
-            answers[one.name] = given
-    return answers
+        if one.secret and one.name in said:
+            says = f"{one.name} may be seen in the shell's history now"
+            screen.line(f"  {screen.sign(well=False)} {says}")
+            found[one.name] = said[one.name]
+        elif one.secret and (given := _secret(args, one.name, one.asks)):
+            found[one.name] = given
+    return found
 
 
 def _secret(args: Namespace, name: str, asks: str) -> str:
@@ -90,6 +100,18 @@ async def test(args: Namespace, screen: Screen) -> int:
         view = await accounts.refresh(hub, args.name)
     screen.data(view)
     screen.text(f"{_says(view)}", indent=f"  {screen.sign(well=True)} ", hang="    ")
+    return 0
+
+
+async def sign_in(args: Namespace, screen: Screen) -> int:
+    """Give a new password, which is kept if the system accepts it."""
+    said = settings(args.settings)
+    async with hub_of(args) as hub:
+        account = await accounts.one(hub, args.name)
+        secrets = _secrets(args, connector(account.system), said, screen)
+        view = await accounts.sign_in_again(hub, args.name, said | secrets)
+    screen.data(view)
+    screen.text(_says(view), indent=f"  {screen.sign(well=True)} ", hang="    ")
     return 0
 
 

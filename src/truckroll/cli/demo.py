@@ -42,12 +42,13 @@ def demo(args: Namespace, screen: Screen) -> int:
     folder = Path(tempfile.mkdtemp(prefix="truckroll-demo-"))
     # A company's own database is none of the demo's business.
     named = os.environ.pop(URL_VARIABLE, None)
-    kept = False
+    kept, data = False, None
     try:
         calendars = Calendars(folder / "calendars")
         database = Embedded(folder / "home")
         try:
             database.hold()
+            data = database.data
             story = _Story(folder, calendars, screen)
             code = _tell(story)
             kept = args.keep and code == 0
@@ -64,6 +65,8 @@ def demo(args: Namespace, screen: Screen) -> int:
             os.environ[URL_VARIABLE] = named
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
+            if data is not None:  # under root it stands where the server's account can reach it
+                shutil.rmtree(data.parent, ignore_errors=True)
 
 
 class _Story:

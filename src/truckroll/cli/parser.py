@@ -119,11 +119,7 @@ def _accounts(commands: Sub) -> None:
     add.add_argument("--system", required=True, help="caldav, file, ical-feed")
     add.add_argument("--url", help="address of the server or feed")
     add.add_argument("--user", help="user name")
-    secret = add.add_mutually_exclusive_group()
-    secret.add_argument("--password", help="password (others may see it in the shell's history)")
-    secret.add_argument(
-        "--password-stdin", action="store_true", help="read the password from standard input"
-    )
+    _password(add)
     add.add_argument("--path", help="path of a table")
     add.add_argument("--sheet", help="sheet of a workbook")
     add.add_argument("--zone", default="", help="IANA zone of its times, as America/New_York")
@@ -134,8 +130,20 @@ def _accounts(commands: Sub) -> None:
     _command(group, "list", "accounts:listed", "show the accounts")
     test = _command(group, "test", "accounts:test", "sign in again and look for new parts")
     test.add_argument("name")
+    again = _command(group, "sign-in", "accounts:sign_in", "give a new password")
+    again.add_argument("name")
+    _password(again)
+    _set_option(again, "another secret of the system")
     remove = _command(group, "remove", "accounts:remove", "forget an account")
     remove.add_argument("name")
+
+
+def _password(parser: Parser) -> None:
+    secret = parser.add_mutually_exclusive_group()
+    secret.add_argument("--password", help="password (others may see it in the shell's history)")
+    secret.add_argument(
+        "--password-stdin", action="store_true", help="read the password from standard input"
+    )
 
 
 def _set_option(parser: Parser, says: str) -> None:

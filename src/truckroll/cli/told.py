@@ -119,12 +119,12 @@ def _arrow(field: FieldView) -> str:
 def _rewritten(slot: str, field: FieldView) -> str:
     """Return what came into a long text and what went, as far as that is short."""
     old, new = field.old.splitlines(), field.new.splitlines()
-    came = [f"+\xa0{line.strip()}" for line in new if line.strip() and line not in old]
-    went = [f"-\xa0{line.strip()}" for line in old if line.strip() and line not in new]
+    came = [f"+ {line.strip()}" for line in new if line.strip() and line not in old]
+    went = [f"- {line.strip()}" for line in old if line.strip() and line not in new]
     told = [line for line in (*went, *came) if len(line) <= _LONG]
     if not told or len(told) < len(came) + len(went) or len(told) > EXAMPLES:
         return f"{slot} rewritten"
-    return "   ".join(told)
+    return "   ".join(line.replace(" ", "\xa0") for line in told)  # each in one piece
 
 
 def _spread(group: Sequence[StepView]) -> str:
@@ -146,7 +146,7 @@ def _block(screen: Screen, word: str, number: int, entries: Sequence[Entry]) -> 
     for at, (said, more) in enumerate(entries):
         indent = lead if at == 0 else blank
         if len(lead) + len(said) + len(more) + len(GAP) <= screen.width:
-            screen.line(f"{indent}{said}{GAP}{more}".rstrip())
+            screen.line(f"{indent}{said}{GAP}{more}".replace("\xa0", " ").rstrip())
             continue
         screen.text(said, indent=indent, hang=f"{blank}  ")
         if more:
