@@ -3,7 +3,6 @@
 import fcntl
 import os
 import secrets
-import shutil
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,7 +10,6 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from truckroll.store.binaries import server_account, state_directory
 from truckroll.store.embedded import Embedded
 from truckroll.store.migrate import migrate
 from truckroll.store.open import open_store
@@ -37,8 +35,7 @@ def pytest_sessionfinish(session):
     if factory is None or hasattr(session.config, "workerinput"):
         return
     home = factory.getbasetemp() / "server-home"
-    if home.exists():
-        shutil.rmtree(state_directory(home, server_account()))
+    Embedded(home, durable=False).erase()
 
 
 @pytest.fixture(scope="session")

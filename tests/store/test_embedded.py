@@ -47,7 +47,9 @@ def new_home(tmp_path):
 
 
 def forget(home):
-    shutil.rmtree(binaries.state_directory(home, server_account()), ignore_errors=True)
+    for data in binaries.state_directory(home, server_account()).glob("postgres-*"):
+        data.rename(data.with_name("postgres-1"))  # whatever a test made of it
+    embedded(home).erase()
 
 
 def embedded(home):
@@ -282,6 +284,55 @@ async def test_root_finds_its_data_again_where_it_had_to_place_them(home):
     assert home not in first.parents
     async with embedded(home) as server:
         assert server.data == first
+
+
+async def test_a_home_that_was_moved_finds_its_data(new_home):
+    async with embedded(new_home) as server:
+        with psycopg.connect(server.url) as connection:
+            connection.execute("create table kept as select 7 as x")
+    moved = new_home.rename(new_home.with_name("moved"))
+    try:
+        async with embedded(moved) as server:
+            with psycopg.connect(server.url) as connection:
+                assert connection.execute("select x from kept").fetchone() == (7,)
+    finally:
+        moved.rename(new_home)
+
+
+@ROOT
+async def test_a_new_home_in_the_place_of_a_removed_one_begins_empty(new_home):
+    async with embedded(new_home) as server:
+        orphan = server.data.parent
+    shutil.rmtree(new_home)
+    async with embedded(new_home) as server:
+        assert answer(server.url) == 42
+        assert server.data.parent != orphan
+    shutil.rmtree(orphan)
+
+
+@ROOT
+async def test_data_that_were_taken_away_are_not_replaced_by_empty_ones(new_home):
+    async with embedded(new_home) as server:
+        place = server.data.parent
+    place.rename(place.with_name("away"))
+    try:
+        with pytest.raises(DatabaseTrouble, match="are not there any more"):
+            embedded(new_home).hold()
+    finally:
+        place.with_name("away").rename(place)
+
+
+async def test_a_database_is_erased_only_when_nobody_holds_it(new_home):
+    async with embedded(new_home) as server:
+        data = server.data
+        with pytest.raises(DatabaseTrouble, match="in use"):
+            embedded(new_home).erase()
+        assert answer(server.url) == 42
+    embedded(new_home).erase()
+    assert not data.exists()
+    assert not (data.parent / "sockets").exists()
+    async with embedded(new_home) as server:
+        assert answer(server.url) == 42
 
 
 @ROOT

@@ -1,9 +1,9 @@
 """Where the embedded server's programs and files may stand, and under whom it runs."""
 
-import hashlib
 import os
 import pwd
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -60,13 +60,26 @@ def state_directory(home: Path, account: Account) -> Path:
     """Return where the data directory stands: in the home, or where the server may reach it.
 
     Root's server runs as `nobody`. Below a home that `nobody` may not enter it could not work,
-    and no mode of the home is widened for it: the data then stand in
-    `/var/lib/truckroll/<hash of the home's path>`, which is root's except for the data.
+    and no mode of the home is widened for it: a directory of `/var/lib/truckroll` is made for
+    the data then, and its path noted in the home's `postgres.place`. Where the data stand is
+    decided once; a home that is moved finds them again. Called under the home's start lock.
     """
-    if not account.switched or reaches(account, home):
+    note = home / "postgres.place"
+    if note.exists():
+        place = Path(note.read_text())
+        if not place.exists():
+            raise DatabaseTrouble(
+                f"The data of {home} stood in {place} and are not there any more. Put them back,"
+                f" or remove {note} to begin with an empty database."
+            )
+        return place
+    if not account.switched or any(home.glob("postgres-[0-9]*")) or reaches(account, home):
         return home
-    place = STATE / hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
+    place = STATE / secrets.token_hex(8)
     _make_reachable(account, place)
+    draft = home / "postgres.place.new"
+    draft.write_text(str(place))
+    draft.replace(note)
     return place
 
 

@@ -31,9 +31,9 @@ class Embedded:
     here): the password (0600), locks, the log, and the data in `postgres-<major>`.
 
     Under root the server runs as `nobody`. Modes of existing directories are never changed:
-    where `nobody` cannot enter the home, the data stand in `/var/lib/truckroll/<hash of the
-    home>`, and where it cannot enter the wheel, a copy of the binaries stands in
-    `/var/lib/truckroll/binaries`.
+    where `nobody` cannot enter the home, the data stand in a directory of `/var/lib/truckroll`,
+    whose path the home notes, and where it cannot enter the wheel, a copy of the binaries
+    stands in `/var/lib/truckroll/binaries`. `erase` removes the data wherever they stand.
 
     `durable=False` switches fsync off; it is for tests alone. Raises DatabaseTrouble.
     """
@@ -98,6 +98,22 @@ class Embedded:
                 server.stop()
             finally:
                 os.close(holding)
+
+    def erase(self) -> None:
+        """Remove the database of the home for good. Raises DatabaseTrouble while it is held."""
+        if not self.home.exists():
+            return
+        with self._one_at_a_time(), (self.home / "holders.lock").open("a") as holding:
+            try:
+                fcntl.flock(holding, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DatabaseTrouble(
+                    f"The database of {self.home} is in use. Stop what uses it first."
+                ) from None
+            account = server_account()
+            server = Server(self.home, account, find_binaries(account), durable=self._durable)
+            server.stop()
+            server.erase()
 
     @property
     def pid(self) -> int | None:

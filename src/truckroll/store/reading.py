@@ -43,10 +43,10 @@ class ReadingStore(Base):
             assert row is not None, "the scope is not known"
             place = {"account": row[0], "scope": scope, "listing": listing, "at": at}
             seen = await observe_items(cursor, place, kind, list(items.values()))
-            sighted = [
-                *page.unchanged,
-                *(id_ for id_, one in zip(items, seen, strict=True) if one.row is None),
-            ]
+            sighted = [one.held for one in seen if one.row is None and one.news == "same"]
+            if page.unchanged:
+                await cursor.execute(SQL["ids"], {**place, "ids": list(page.unchanged)})
+                sighted += [row[0] async for row in cursor]
             if sighted:
                 await cursor.execute(SQL["same"], {**place, "ids": sighted})
             stirred = [one.held for one in seen if one.stir]

@@ -99,6 +99,14 @@ class Server:
             _reap()
         shutil.rmtree(self.sockets, ignore_errors=True)
 
+    def erase(self) -> None:
+        """Remove the data of the stopped server, and the directory made for them."""
+        for data in self.state.glob("postgres-[0-9]*"):
+            shutil.rmtree(data)
+        if self.state != self.home.resolve():
+            self.state.rmdir()
+            (self.home / "postgres.place").unlink()
+
     def _pid_file(self) -> tuple[int, list[str]]:
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()

@@ -54,8 +54,9 @@ where e.link = any(%(links)s::bigint[])
 order by e.id
 
 -- name: candidates
+-- `+ 0` leaves the indexes of the keys as the only way in: by scope the cost would grow with it.
 select {record} from record r
-where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'
+where r.scope + 0 = any(%(scopes)s::bigint[]) and r.state = 'live'
   and (r.coarse = any(%(coarse)s::text[]) or r.mark = any(%(marks)s::text[]))
   and not exists (select from link_end e where e.record = r.id and e.mirror = %(mirror)s)
 order by r.id

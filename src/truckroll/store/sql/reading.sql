@@ -10,8 +10,11 @@ select id, account, listing from scope where id = any(%(scopes)s::bigint[])
 order by id for no key update
 
 -- name: held
-select id, external_id, state, version, fields, changed, mark, series, owned, problem
-from record where scope = %(scope)s and external_id = any(%(ids)s::text[])
+-- One look-up per id, whatever the statistics say: the cost must not grow with the scope.
+select r.* from unnest(%(ids)s::text[]) wanted (id)
+cross join lateral (
+  select id, external_id, state, version, fields, changed, mark, series, owned, problem
+  from record where scope = %(scope)s and external_id = wanted.id limit 1) r
 
 -- name: orders
 select nextval('observation') from generate_series(1, %(count)s)
@@ -40,7 +43,12 @@ where id = %(id)s
 
 -- name: same
 update record set seen_at = %(at)s, listing = greatest(listing, %(listing)s)
-where scope = %(scope)s and external_id = any(%(ids)s::text[])
+where id = any(%(ids)s::bigint[])
+
+-- name: ids
+select r.id from unnest(%(ids)s::text[]) wanted (id)
+cross join lateral (
+  select id from record where scope = %(scope)s and external_id = wanted.id limit 1) r
 
 -- name: gone
 update record set state = 'gone', gone_at = %(at)s, seen_order = nextval('observation')
@@ -73,5 +81,8 @@ order by r.id
 select distinct scope from record where id = any(%(ids)s::bigint[])
 
 -- name: versions
-select external_id, version from record
-where scope = %(scope)s and external_id = any(%(ids)s::text[]) and state <> 'gone'
+select r.external_id, r.version from unnest(%(ids)s::text[]) wanted (id)
+cross join lateral (
+  select external_id, version, state from record
+  where scope = %(scope)s and external_id = wanted.id limit 1) r
+where r.state <> 'gone'
