@@ -1,0 +1,180 @@
+"""(b) Decode, map and plan, pure and on one core, beside the bare decode of the same rows."""
+
+from __future__ import annotations
+
+import gc
+import time
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from truckroll.connectors.caldav.connector import APPOINTMENTS
+from truckroll.model.records import Address, Contact, decode_fields, encode_fields
+from truckroll.model.time import AllDay, Timed
+from truckroll.recipes.check import load
+from truckroll.recipes.compile import builtin, compile_mirror
+from truckroll.recipes.mirror import Place, Problem
+from truckroll.sync.context import NO_MATCH, AccountFacts, Context
+from truckroll.sync.plan import plan_link
+from truckroll.sync.types import End, Link
+
+from bench.figures import Figure, median, paired
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from truckroll.model.records import Fields
+    from truckroll.recipes.mirror import Mirror
+    from truckroll.sync.types import Decision
+
+GOAL = 20_000
+PEOPLE = 20
+OFFICE, CALENDARS = 1, 2
+_NOW = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
+
+
+def appointment(number: int, now: datetime = _NOW) -> Fields:
+    """Return an appointment as an office system shows it; every fourteenth is a whole day."""
+    day = (now + timedelta(days=1 + number // 40)).date()
+    start = datetime.combine(day, datetime.min.time()) + timedelta(hours=7 + number % 10)
+    when = (
+        AllDay(start=day, end=day + timedelta(days=1))
+        if number % 14 == 3
+        else Timed(start=start, zone="America/New_York", seconds=3600 + number % 4 * 900)
+    )
+    return {
+        "number": f"J-{number:06}",
+        "title": "Furnace tune-up",
+        "when": when,
+        "status": ("Booked", "Dispatched", "On the way", "Done")[number % 4],
+        "people": (f"Technician {number % PEOPLE}",),
+        "location": Address(text=f"{number % 900} Elm St, Albany, NY"),
+        "job_type": "Maintenance",
+        "materials": "1 × filter 16×25, 2 × igniter",
+        "notes": "Key under the mat. Dog in the yard.",
+        "customer": f"Customer {number}",
+        "contact": Contact(name="A. Smith", phone="+1 518 555 0100"),
+        "busy": True,
+        "link": f"https://office.example.com/jobs/{number}",
+    }
+
+
+def mirror(name: str = "appointments-to-calendars") -> Mirror:
+    recipe = load(builtin()[name], name)
+    assert not isinstance(recipe, list), recipe
+    return compile_mirror(recipe, {})
+
+
+def context(rule: Mirror, now: datetime = _NOW) -> Context:
+    """Return the planner's context of a company with one calendar for each technician."""
+    places = {
+        f"Technician {one}": (Place(account=CALENDARS, scope=100 + one, label=f"T{one}"),)
+        for one in range(PEOPLE)
+    }
+    ops = frozenset({"create", "update", "cancel", "remove"})
+    facts = {
+        OFFICE: AccountFacts("Office", "file"),
+        CALENDARS: AccountFacts(
+            "Calendars", "caldav", ops, APPOINTMENTS.writes, APPOINTMENTS.fields
+        ),
+    }
+    return Context(
+        mirror=rule,
+        now=now,
+        zone="America/New_York",
+        accounts=MappingProxyType(facts),
+        people=lambda person: places.get(person) or Problem("person_unmapped", person),
+        match=lambda *_: NO_MATCH,
+        scope_label=lambda scope: f"the calendar {scope}",
+    )
+
+
+def fresh(number: int, shown: Fields) -> Link:
+    """Return the link of a record that was just adopted."""
+    end = End(
+        id=number * 2,
+        side="source",
+        account=OFFICE,
+        scope=1,
+        external_id=str(number),
+        state="live",
+        version="1",
+        shown=shown,
+        seen_order=number,
+    )
+    return Link(id=number, mirror=1, key=f"{number:016x}", ends=(end,))
+
+
+def settled(number: int, decision: Decision) -> Link:
+    """Return a link as it is once its creation was planned and performed."""
+    (step,) = decision.steps
+    source, target = decision.link.ends
+    from msgspec.structs import replace  # noqa: PLC0415 -- here alone
+
+    shown = {slot: step.whole[slot] for slot in step.whole}
+    made = replace(
+        target,
+        id=number * 2 + 1,
+        external_id=f"{number}.ics",
+        state="live",
+        version="w",
+        shown=shown,
+        base=dict(shown),
+        given=dict(shown),
+        seen_order=number,
+    )
+    return replace(decision.link, ends=(source, made))
+
+
+def _rate(work: Callable[[], None], count: int) -> float:
+    gc.collect()
+    began = time.process_time()
+    work()
+    return count / (time.process_time() - began)
+
+
+def figures(*, count: int, rounds: int) -> list[Figure]:
+    """Return the lines of the table for the pure part."""
+    rule = mirror()
+    ctx = context(rule)
+    rows = [encode_fields(appointment(number)) for number in range(count)]
+    links = [settled(n, plan_link(fresh(n, decode_fields(row)), ctx)) for n, row in enumerate(rows)]
+    assert not any(plan_link(link, ctx).steps for link in links)
+
+    def decode() -> None:
+        for row in rows:
+            decode_fields(row)
+
+    def create() -> None:
+        for number, row in enumerate(rows):
+            assert plan_link(fresh(number, decode_fields(row)), ctx).steps
+
+    def unchanged() -> None:
+        for link in links:
+            plan_link(link, ctx)
+
+    rates: dict[str, list[float]] = {"bare": [], "create": [], "unchanged": []}
+    for _ in range(rounds):
+        for name, work in (("bare", decode), ("create", create), ("unchanged", unchanged)):
+            rates[name].append(_rate(work, count))
+    bare = f"bare decode {median(rates['bare']):,.0f}/s"
+
+    def line(what: str, name: str, goal: float | None) -> Figure:
+        middle = median(rates[name])
+        ratio = middle / goal if goal else paired(rates[name], rates["bare"])
+        asks = f"≥ {goal:,.0f}/s" if goal else ""
+        return Figure(
+            what,
+            f"{middle:,.0f}/s",
+            bare,
+            ratio,
+            1.0 if goal else None,
+            least=True,
+            note=f"{paired(rates[name], rates['bare']):.2f} × the bare decode",
+            asks=asks,
+        )
+
+    return [
+        line("decode + map + plan, all new", "create", GOAL),
+        line("plan, nothing changed", "unchanged", GOAL),
+    ]
