@@ -2,54 +2,79 @@
 
 import json
 import os
+import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from truckroll.app import calendars
+from truckroll.cli import demo
 from truckroll.cli.main import main
 
 
-def left_over(place):
-    return [one for one in Path(place).iterdir() if one.name.startswith("truckroll-demo-")]
+class Watched(demo.Embedded):
+    """The demo's database, remembered."""
+
+    seen: ClassVar = []
+
+    def let_go(self):
+        if self.data is not None:
+            self.seen.append((self.pid, self.data))
+        super().let_go()
 
 
-def homes():
-    """Return the databases of homes that the server's account could not enter."""
-    place = Path("/var/lib/truckroll")
-    return {one.name for one in place.iterdir()} if place.exists() else set()
+@pytest.fixture
+def place(monkeypatch):
+    """Return a directory for temporary files that every account may enter."""
+    made = Path(tempfile.mkdtemp(prefix="demo-test-"))
+    made.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(made))
+    monkeypatch.setattr(demo, "Embedded", Watched)
+    monkeypatch.setattr(Watched, "seen", [])
+    yield made
+    shutil.rmtree(made)
+
+
+def runs(pid):
+    return Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.behaviour("CAL-11")
-def test_the_demo_holds_what_it_says_and_leaves_nothing_behind(tmp_path):
-    before = homes()
-    env = {**os.environ, "TMPDIR": str(tmp_path)}
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)  # under root the database has an account of its own
-    ran = subprocess.run(
-        [sys.executable, "-m", "truckroll.cli", "demo"],
-        capture_output=True, text=True, timeout=170, check=False, env=env,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr
-    assert ran.stderr == ""
-    assert "62 writes" in ran.stdout
-    assert "changed by hand in the calendar “Ana Ruiz”" in ran.stdout
-    assert "$ truckroll undo 3" in ran.stdout
-    assert ran.stdout.rstrip().rpartition("$ truckroll apply")[2].lstrip().startswith("0 writes")
-    assert left_over(tmp_path) == []
-    assert homes() <= before
+def test_the_demo_holds_what_it_says_and_leaves_nothing_behind(place, capsys, monkeypatch):
+    monkeypatch.setenv("TRUCKROLL_DATABASE", "postgresql://the-company's-own/")
+    code = main(["demo"])
+    heard = capsys.readouterr()
+    assert code == 0, heard.out[-3000:] + heard.err
+    assert heard.err == ""
+    assert "62 writes" in heard.out
+    assert "changed by hand in the calendar “Ana Ruiz”" in heard.out
+    assert "$ truckroll undo 3" in heard.out
+    assert heard.out.rpartition("$ truckroll apply")[2].lstrip().startswith("0 writes")
+    ((pid, data),) = Watched.seen
+    assert not runs(pid)
+    assert not data.exists()
+    assert list(place.iterdir()) == []
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    assert str(tmp_path) not in listed.stdout
+    assert str(place) not in listed.stdout
+    assert os.environ["TRUCKROLL_DATABASE"] == "postgresql://the-company's-own/"
 
 
-def test_without_radicale_the_demo_says_what_is_missing(monkeypatch, capsys):
+def test_a_promise_that_does_not_hold_is_said_loudly(place, capsys, monkeypatch):
+    monkeypatch.setattr(demo, "_count", lambda _: 0)
+    assert main(["demo", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["well"] is False
+    assert told["commands"][-1]["command"] == "apply"
+    assert list(place.iterdir()) == []
+
+
+def test_without_radicale_the_demo_says_what_is_missing(place, monkeypatch, capsys):
     monkeypatch.setattr(calendars.importlib.util, "find_spec", lambda _: None)
-    before = left_over(tempfile.gettempdir())
     assert main(["demo", "--json"]) == 1
     heard = capsys.readouterr()
     assert "truckroll[demo]" in heard.err
     assert "truckroll[demo]" in json.loads(heard.out)["error"]
-    assert left_over(tempfile.gettempdir()) == before
+    assert list(place.iterdir()) == []

@@ -125,7 +125,7 @@ async def map_person(hub: Hub, person: str, calendar: str, *, recipe: str = "", 
 
 
 async def unmap(hub: Hub, person: str, *, recipe: str = "") -> None:
-    """Take a person out of the map; their events are treated as no longer theirs."""
+    """Take a person out of the map; what is in their calendar stays, and follows nothing."""
     mapped = [row.name for row in await hub.store.people()]
     if person not in mapped:
         raise known(person, mapped, "person with a calendar called")

@@ -78,7 +78,7 @@ async def _one(hub: Hub, args: Namespace, screen: Screen) -> None:
     except VendorError as error:
         _say(hub, screen, error.says)
     else:
-        screen.data(view)
+        screen.data(view, indent=-1)
         stops = "".join(f" · stopped before writing: {text}" for text in view.stops)
         first = next(iter((*view.problems, *view.failures)), "")
         told = summary(view) + stops + (f" · {first}" if first else "")
@@ -86,7 +86,7 @@ async def _one(hub: Hub, args: Namespace, screen: Screen) -> None:
 
 
 def _say(hub: Hub, screen: Screen, says: str) -> None:
-    screen.data({"error": says})
+    screen.data({"error": says}, indent=-1)
     screen.line(f"{_now(hub)}  {says}")
 
 

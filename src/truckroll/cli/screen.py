@@ -37,7 +37,7 @@ class Screen:
     def line(self, text: str = "") -> None:
         """Print a line as it is."""
         if not self.json:
-            print(text, file=self._out)
+            print(text, file=self._out, flush=True)
 
     def text(self, text: str, *, indent: str = "", hang: str = "") -> None:
         """Print text within the width; `hang` goes before every line but the first.
@@ -81,13 +81,16 @@ class Screen:
         """Return the sign of what is well, or asks for somebody."""
         return self.paint("✓", "green") if well else self.paint("!", "yellow")
 
-    def data(self, value: Any) -> None:
-        """Print a value as JSON, where that was asked for. Times are ISO 8601."""
+    def data(self, value: Any, *, indent: int = 2) -> None:
+        """Print a value as JSON, where that was asked for. Times are ISO 8601.
+
+        With a negative `indent` it is one line.
+        """
         if self.json:
             import msgspec  # noqa: PLC0415 -- people's output does without
 
-            text = msgspec.json.format(msgspec.json.encode(value), indent=2)
-            print(text.decode(), file=self._out)
+            text = msgspec.json.format(msgspec.json.encode(value), indent=indent)
+            print(text.decode(), file=self._out, flush=True)
 
 
 def complain(text: str, *, json: bool = False) -> None:
