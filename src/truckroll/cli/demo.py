@@ -58,7 +58,7 @@ def demo(args: Namespace, screen: Screen) -> int:
                 calendars.stop()
         screen.data({"well": code == 0, "commands": [ran._asdict() for ran in story.ran]})
         if kept:
-            _how_to_go_on(screen, folder, calendars)
+            _how_to_go_on(screen, folder, data, calendars)
         return code
     finally:
         if named is not None:
@@ -237,9 +237,11 @@ def _times(text: str) -> list[str]:
     return re.findall(r"^DT(?:START|END).*$", text, re.MULTILINE)
 
 
-def _how_to_go_on(screen: Screen, folder: Path, calendars: Calendars) -> None:
+def _how_to_go_on(screen: Screen, folder: Path, data: Path | None, calendars: Calendars) -> None:
+    apart = data is not None and not data.is_relative_to(folder)
+    places = f"{folder} {data.parent}" if data is not None and apart else str(folder)
     screen.line(f"  The calendars stay up:  {calendars.url}")
     screen.line(f"    login     {USER}, password {calendars.password}")
     screen.line(f"    table     {folder / 'jobs.csv'}")
     screen.line(f"    go on     truckroll --home {folder / 'home'} plan")
-    screen.line(f"    stop      kill {calendars.pid}; rm -r {folder}")
+    screen.line(f"    stop      kill {calendars.pid}; rm -r {places}")
