@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,6 +27,9 @@ from truckroll.sync.context import AccountFacts, Context
 from truckroll.sync.perform import Hand
 from truckroll.sync.run import Job, Report, Tally, adopt, check, observe, perform, planned, undo
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FIELDS = ("title", "notes", "status", "when", "people")
 T0 = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
@@ -40,6 +44,8 @@ class Nasty:
     read_only: bool = False
     stores: dict[str, Stored] = field(default_factory=dict)
     drops: frozenset[str] = frozenset()
+    forces: dict[str, object] = field(default_factory=dict)
+    race: Callable[[str], None] | None = None
     records: dict[str, tuple[int, dict]] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -130,7 +136,7 @@ class Nasty:
 
     def _keep(self, fields: dict) -> dict:
         return {
-            slot: stored(self.stores.get(slot, LOSSLESS), value)
+            slot: self.forces.get(slot, stored(self.stores.get(slot, LOSSLESS), value))
             for slot, value in fields.items()
             if slot not in self.drops
         }
@@ -162,6 +168,9 @@ class Nasty:
         del session, scope
         self.log.append(("update", change.id))
         how = self._gate("update")
+        if self.race is not None and self.conditional and self.etags:
+            race, self.race = self.race, None
+            race(change.id)
         if change.id not in self.records:
             raise Gone("it is not there")
         version, fields = self.records[change.id]

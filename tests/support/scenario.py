@@ -27,6 +27,8 @@ def systems(chance: random.Random) -> dict[str, dict]:
             knobs["stores"] = nasty_stores(6)
         if chance.random() < 0.1:
             knobs["drops"] = frozenset({"status"})
+        if chance.random() < 0.15:
+            knobs["forces"] = {"notes": "-"}
         if chance.random() < 0.1:
             knobs["read_only"] = True
         if chance.random() < 0.2:
@@ -73,6 +75,7 @@ def step(chaos: Chaos, chance: random.Random) -> None:
         (1, lambda: chaos.sign(name, out=True)),
         (2, lambda: chaos.sign(name, out=False)),
         (1, lambda: chaos.expire(name)),
+        (2, lambda: chaos.race(name, field)),
         (1, lambda: chaos.remember(target)),
         (1, lambda: chaos.lie(target)),
         (1, lambda: chaos.crash(chance.choice(("after journal", "before finish")))),
