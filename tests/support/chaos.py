@@ -167,7 +167,7 @@ class Chaos:
             self.ends[name].stale = self.before[name]
 
     def race(self, name: str, field: str) -> None:
-        """Let somebody be faster than the hub's next update."""
+        """Let somebody edit what the hub has just listed, before it writes."""
         self.ends[name].race = lambda id_: self._type_there(name, id_, field)
 
     def _type_there(self, name: str, id_: str, field: str) -> None:

@@ -30,7 +30,7 @@ from truckroll.sync.run import Job, Report, Tally, adopt, check, observe, perfor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FIELDS = ("title", "notes", "status", "when", "people")
+FIELDS = ("title", "notes", "status", "when", "people", "occurrences")
 T0 = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
 
@@ -109,6 +109,7 @@ class Nasty:
             half = len(ids) // 2
             yield Page(items=tuple(self._seen(id_) for id_ in ids[:half]))
             rest = tuple(self._seen(id_) for id_ in ids[half:])
+            self._raced()
             yield Page(items=rest, cursor=str(top), last=True, complete=True)
             return
         since = int(cursor)
@@ -116,7 +117,14 @@ class Nasty:
         gone = [
             Missing(i) for i, v in sorted(self.tombs.items()) if v > since and i not in self.records
         ]
+        self._raced()
         yield Page(items=(*items, *gone), cursor=str(top), last=True)
+
+    def _raced(self) -> None:
+        """Somebody edits what was just listed."""
+        if self.race is not None and self.records:
+            race, self.race = self.race, None
+            race(min(self.records))
 
     def _signed_in(self) -> None:
         if self.signed_out:
@@ -168,9 +176,6 @@ class Nasty:
         del session, scope
         self.log.append(("update", change.id))
         how = self._gate("update")
-        if self.race is not None and self.conditional and self.etags:
-            race, self.race = self.race, None
-            race(change.id)
         if change.id not in self.records:
             raise Gone("it is not there")
         version, fields = self.records[change.id]

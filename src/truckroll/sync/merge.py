@@ -114,7 +114,7 @@ def _weigh(work: Work, at: At, line: Line) -> Claim | None:
     if hold is not None and not _released(work, at, line, hold):
         return None
     if slot not in at.base:
-        return _first_sight(work, at, line)
+        return _first_sight(work, at, line, hold.answer if hold is not None else "")
     if same(shown, at.base[slot]):
         return None
     if hold is not None and hold.answer in ("restore", "keep"):
@@ -157,7 +157,7 @@ def _released(work: Work, at: At, line: Line, hold: FieldHold) -> bool:
     return False
 
 
-def _first_sight(work: Work, at: At, line: Line) -> Claim | None:
+def _first_sight(work: Work, at: At, line: Line, answer: str) -> Claim | None:
     """Take in a field that this end never showed before: its first word, or a difference."""
     field = line.inputs[0]
     if line.invert is None:
@@ -172,6 +172,16 @@ def _first_sight(work: Work, at: At, line: Line) -> Claim | None:
             return _claim(at, line, value)
         at.settle(line.slot, at.shown[line.slot])
         return None
+    if answer == "accept":
+        return _claim(at, line, value, exempt=True)
+    if answer in ("restore", "keep"):
+        _settle_drift(work, at, line, answer)
+        return None
+    return _differing(work, at, line, value)
+
+
+def _differing(work: Work, at: At, line: Line, value: Value) -> Claim | None:
+    """Apply the mirror's `first` rule to a field that was there before the hub."""
     first = work.ctx.mirror.first
     want = wanted(work, line)
     how = at.facts.how(line.slot)
