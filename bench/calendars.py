@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from support import servers
-
 from bench import ROOT
 from bench.events import edited, events
 from bench.figures import Figure, median, paired, seconds
+from support import servers
+from truckroll.store.embedded import Embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,9 +194,7 @@ class Peer:
 
     def _call(self, *args: str) -> Ran:
         config = str(self._folder / "config")
-        return run(
-            self._folder, "vdirsyncer.cli:app", "-c", config, *args, python=self._python
-        )
+        return run(self._folder, "vdirsyncer.cli:app", "-c", config, *args, python=self._python)
 
     def apply(self) -> Ran:
         return self._call("sync")
@@ -275,7 +273,9 @@ def figures(bench: Bench, name: str) -> list[Figure]:
     """Return the lines of the table for one server."""
     walls, counts, many = bench.walls, bench.counts, len(bench.texts)
 
-    def line(what: str, key: str, beside: str, label: str, goal: float | None, note: str = "") -> Figure:
+    def line(
+        what: str, key: str, beside: str, label: str, goal: float | None, note: str = ""
+    ) -> Figure:
         ours, theirs = walls[f"{key} ours"], walls[f"{key} {beside}"]
         return Figure(
             f"{name}: {what}",
@@ -299,7 +299,9 @@ def figures(bench: Bench, name: str) -> list[Figure]:
 
     initial = f"initial, {many:,} events, first to last PUT"
     pairs = len(walls["initial ours"])
-    rate = f"{pairs} pair{'s' if pairs > 1 else ''}, {many / median(walls['initial ours']):.0f} PUT/s"
+    rate = (
+        f"{pairs} pair{'s' if pairs > 1 else ''}, {many / median(walls['initial ours']):.0f} PUT/s"
+    )
     return [
         line(initial, "initial", "peer", "vdirsyncer", 1.0, rate),
         line(initial, "initial", "bare", "bare loop", 1.15, rate),
@@ -320,8 +322,12 @@ def on(
     """Run the whole comparison on one kind of server."""
     with serve() as server, tempfile.TemporaryDirectory(prefix="truckroll-bench-") as folder:
         bench = Bench(server, events(count), Path(folder), peer)
-        bench.fill()
-        measure(bench, pairs=pairs, rounds=rounds)
+        try:
+            bench.fill()
+            measure(bench, pairs=pairs, rounds=rounds)
+        finally:
+            for home in bench.folder.glob("ours*/home"):
+                Embedded(home).erase()  # under root the data stand elsewhere
         return figures(bench, server.name), bench
 
 

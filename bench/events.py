@@ -1,4 +1,4 @@
-"""A service company's events: zoned visits, whole days and weekly series; the same ones each time."""
+"""A service company's events: zoned visits, whole days and weekly series, always the same ones."""
 
 from __future__ import annotations
 
@@ -50,8 +50,7 @@ def _event(number: int) -> str:
         f"DTSTAMP:{datetime.now(UTC):%Y%m%dT%H%M%SZ}",
         f"SUMMARY:J-{number:05} {work} · {who}",
         f"LOCATION:{chance.randint(1, 999)} {chance.choice(STREETS)}\\, Albany\\, NY",
-        f"DESCRIPTION:Work: {work}\\nBring: {chance.randint(1, 9)} × filter\\n"
-        f"Contact: {who} · +1 518 555 {chance.randint(1000, 9999)}",
+        f"DESCRIPTION:Work: {work}\\nContact: {who} · +1 518 555 {chance.randint(1000, 9999)}",
         f"STATUS:{chance.choice(('CONFIRMED', 'TENTATIVE'))}",
         "CATEGORIES:Service",
     ]

@@ -12,7 +12,7 @@ from importlib import import_module
 
 
 def _listen(log: list) -> None:
-    import aiohttp
+    import aiohttp  # noqa: PLC0415 -- read with the arguments at hand
 
     plain = aiohttp.ClientSession._request  # noqa: SLF001 -- the one door of every request
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bench.figures import Figure, median, paired
 from truckroll.connectors.caldav.connector import APPOINTMENTS
 from truckroll.model.records import Address, Contact, decode_fields, encode_fields
 from truckroll.model.time import AllDay, Timed
@@ -17,8 +18,6 @@ from truckroll.recipes.mirror import Place, Problem
 from truckroll.sync.context import NO_MATCH, AccountFacts, Context
 from truckroll.sync.plan import plan_link
 from truckroll.sync.types import End, Link
-
-from bench.figures import Figure, median, paired
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
-from truckroll.kit.contract import Page, Scope, Seen
-from truckroll.model.records import encode_fields
-from truckroll.store.open import open_store
 
 from bench.figures import Figure, median, paired
 from bench.planning import appointment
+from truckroll.kit.contract import Page, Scope, Seen
+from truckroll.model.records import encode_fields
+from truckroll.store.open import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
