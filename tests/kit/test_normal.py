@@ -1,4 +1,3 @@
-# ruff: noqa: DTZ001 -- the wall times of visits are naive by design
 from datetime import date, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """What a table says, read as records; what it does not say, named with row and column."""
 
-# ruff: noqa: DTZ001 -- wall times have no zone of their own
-
 from datetime import date, datetime
 
 import pytest

@@ -1,7 +1,5 @@
 """What is written into a table: the cells concerned, in their own form, and nothing else."""
 
-# ruff: noqa: DTZ001 -- wall times have no zone of their own
-
 import csv
 import io
 import os

@@ -1,7 +1,5 @@
 """Feeds as they come: whole, broken, cut, without what the RFC demands; from the web or a file."""
 
-# ruff: noqa: DTZ001 -- wall times have no zone of their own
-
 import json
 import os
 from datetime import UTC, datetime, timedelta
