@@ -15,21 +15,20 @@ from truckroll.model.records import Fields, Kind, Value, as_text
 _SEPARATOR = re.compile(r"( · | \| | – | — | / |, )(?![^{}]*\})")
 _LABEL = re.compile(r"[^{}]*?: ")
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]")
+_BLANKS = re.compile(r"(?<=\S) {2,}")
+_EMPTY_LINES = re.compile(r"\n{3,}")
 
 Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch between separators: literal texts, and tuples of field names."""
+    """A stretch between separators: literal texts, and tuples of field names (`names`)."""
 
     separator: str
     pieces: tuple[str | Names, ...]
-
-    @property
-    def names(self) -> tuple[Names, ...]:
-        """The placeholders of the part."""
-        return tuple(piece for piece in self.pieces if isinstance(piece, tuple))
+    names: tuple[Names, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Template:
         many = len(self.lines) > 1
         texts = (_line_text(line, fields, many=many) for line in self.lines)
         kept = "\n".join(text for text in texts if text is not None)
-        return re.sub(r"\n{3,}", "\n\n", kept).strip()
+        return _EMPTY_LINES.sub("\n\n", kept).strip()
 
 
 class TemplateError(ValueError):
@@ -89,10 +88,15 @@ def parse(text: str) -> Template:
         found = _LABEL.match(line)
         label = found[0] if found else ""
         cut = _SEPARATOR.split(line[len(label) :])
-        parts = [Part("", _pieces(cut[0]))]
-        parts += [Part(cut[at], _pieces(cut[at + 1])) for at in range(1, len(cut), 2)]
+        parts = [_part("", cut[0])]
+        parts += [_part(cut[at], cut[at + 1]) for at in range(1, len(cut), 2)]
         lines.append(Row(label, tuple(parts)))
     return Template(tuple(lines))
+
+
+def _part(separator: str, text: str) -> Part:
+    pieces = _pieces(text)
+    return Part(separator, pieces, tuple(one for one in pieces if isinstance(one, tuple)))
 
 
 def _pieces(text: str) -> tuple[str | Names, ...]:
@@ -113,32 +117,43 @@ def _pieces(text: str) -> tuple[str | Names, ...]:
 
 def _line_text(line: Row, fields: Fields, *, many: bool) -> str | None:
     """Return the text of a line, or None where it has fields and all are empty."""
-    texts = [(part, *_part_text(part, fields, many=many)) for part in line.parts]
-    if any(part.names for part in line.parts) and not any(
-        full for part, _, full in texts if part.names
-    ):
-        return None
     out = ""
-    for part, text, full in texts:
-        if text and (full or not part.names):
-            out += (part.separator if out else "") + text
-    return line.label + out
+    asked = filled = False
+    for part in line.parts:
+        if part.names:
+            asked = True
+            text, full = _part_text(part, fields, many=many)
+            if not full:
+                continue
+            filled = True
+        else:
+            text = "".join(part.pieces)  # type: ignore[arg-type] # no names: texts alone
+        if text:
+            out += part.separator + text if out else text
+    return None if asked and not filled else line.label + out
 
 
 def _part_text(part: Part, fields: Fields, *, many: bool) -> tuple[str, bool]:
     """Return a part's text, and whether any of its fields has content."""
-    values = [_first(piece, fields, many=many) for piece in part.names]
-    left = iter(values)
-    text = "".join(next(left) if isinstance(piece, tuple) else piece for piece in part.pieces)
-    if not all(values):
-        text = re.sub(r"\(\s*\)|\[\s*\]", "", text)
-        text = re.sub(r"(?<=\S) {2,}", " ", text)
-    return text.strip(" ") if part.names else text, any(values)
+    text = ""
+    filled = lacking = False
+    for piece in part.pieces:
+        if isinstance(piece, str):
+            text += piece
+        elif value := _first(piece, fields, many=many):
+            text += value
+            filled = True
+        else:
+            lacking = True
+    if filled and lacking:
+        text = _BLANKS.sub(" ", _EMPTY_BRACKETS.sub("", text))
+    return text.strip(" "), filled
 
 
 def _first(names: Names, fields: Fields, *, many: bool) -> str:
     for name in names:
-        text = as_text(lookup(name, fields)).strip()
+        value = fields[name] if name in fields else lookup(name, fields)
+        text = (value if isinstance(value, str) else as_text(value)).strip()
         if text:
             return text if many else " ".join(text.split())
     return ""
