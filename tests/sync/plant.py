@@ -14,7 +14,10 @@ if __name__ == "__main__":
     root = Path(__file__).resolve().parents[2]
     sys.path[:0] = [str(root / "src"), str(root / "tests"), str(root / "tests" / "sync")]
 
+import test_brakes
 import test_histories
+import test_match
+import test_series
 from planted import BUGS, Bug, planted
 
 from support.scenario import history

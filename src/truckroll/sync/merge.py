@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from truckroll.kit.normal import Stored, stored
 from truckroll.model.records import Occurrences, Value, as_text, same
 from truckroll.model.time import AllDay, Timed
@@ -16,6 +18,8 @@ from truckroll.sync import series
 from truckroll.sync.types import FieldHold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from truckroll.sync.work import At, Work
 
 
@@ -48,7 +52,9 @@ def merge(work: Work) -> frozenset[str]:
     source = work.source
     if not work.agreed and not work.followers and source is not None and not source.holds:
         return _take_in(work, source)
-    for at in work.followers if source is None else (source, *work.followers):
+    ends = work.followers if source is None else (source, *work.followers)
+    _answered(ends)
+    for at in ends:
         if not at.weighable or (not at.holds and at.base == at.shown):
             continue
         shown, base = at.shown, at.base
@@ -103,6 +109,22 @@ def wanted(work: Work, line: Line) -> Value | Problem | None:
         if name in agreed:
             return line.render(agreed)
     return None
+
+
+def _answered(ends: Sequence[At]) -> None:
+    """Let a person's choice among the words of several ends settle the question for all."""
+    asked = [
+        (at, line)
+        for at in ends
+        if at.holds
+        for line in at.lines
+        if line.slot in at.holds and at.holds[line.slot].reason == "ask"
+    ]
+    chosen = {line.inputs[0] for at, line in asked if at.holds[line.slot].answer == "accept"}
+    for at, line in asked:
+        held = at.holds[line.slot]
+        if line.inputs[0] in chosen and not held.answer:
+            at.hold(line.slot, msgspec.structs.replace(held, answer="restore"), again=True)
 
 
 def _weigh(work: Work, at: At, line: Line) -> Claim | None:

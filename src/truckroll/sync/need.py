@@ -199,8 +199,10 @@ def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool
             at.hold(slot, FieldHold(reason=want.reason, detail=want.detail))
         work.look_again(want.again_at)
         return False
-    if want is None or slot not in at.facts.writes or held is not None:
+    if slot not in at.facts.writes or held is not None:
         return False
+    if want is None:  # unknown wipes nothing, save what was given there and has been cleared
+        return not _empty(at.given.get(slot)) and not _empty(at.shown.get(slot))
     if slot in at.given and same(at.given[slot], want):
         return False
     if slot in at.shown and same(stored(at.facts.how(slot), want), at.shown[slot]):

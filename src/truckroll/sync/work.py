@@ -79,10 +79,10 @@ class At:
         self.base[slot] = self.shown[slot]
         self.given[slot] = given
 
-    def hold(self, slot: str, hold: FieldHold) -> None:
-        """Hold a field; an answer given to the same hold stays."""
+    def hold(self, slot: str, hold: FieldHold, *, again: bool = False) -> None:
+        """Hold a field; an answer given to the same hold stays, save `again`."""
         old = self.holds.get(slot)
-        if old is None or msgspec.structs.replace(old, answer=hold.answer) != hold:
+        if again or old is None or msgspec.structs.replace(old, answer=hold.answer) != hold:
             self._change()
             self.holds[slot] = hold
 
