@@ -578,3 +578,19 @@ async def test_history_31_what_the_hub_made_in_doubt_is_not_taken_for_somebodys_
     await world.run()
     await world.settle()
     assert len(a.records) == len(b.records) == 1
+
+
+@pytest.mark.fault("AT-03")
+async def test_history_32_a_list_that_shows_our_write_before_its_outcome_is_known_is_no_edit():
+    a, b = Nasty("A"), Nasty("B")
+    world = World(a, {"b": b}, speaks={"title"}, conflict={"title": "newest"})
+    a.put("1", title="zero")
+    await world.run()
+    a.put("1", title="one")
+    b.fails = ["after"]
+    b.deaf = 2
+    await world.run()
+    a.put("1", title="two")
+    await world.run()
+    await world.settle()
+    assert one(a)["title"] == one(b)["title"] == "two"

@@ -82,24 +82,28 @@ def _take_in(work: Work, source: At) -> frozenset[str]:
     """Take the authority's first word on everything; what no map can carry is held."""
     if not source.weighable:
         return NOTHING
+    shown = source.shown
+    agreed: dict[str, Value] = {}
     said: list[Line] = []
     for line in source.lines:
-        if line.slot not in source.shown:
+        slot, invert = line.slot, line.invert
+        if slot not in shown:
             continue
-        value = (
-            source.shown[line.slot] if line.invert is None else line.invert(source.shown[line.slot])
-        )
-        if isinstance(value, Problem):
-            _hold_unmapped(work, source, line, value)
-            continue
-        if line.invert is not None and line.inputs[0] not in work.agreed:
-            work.agree(line.inputs[0], value, source.end.id)
+        if invert is not None:
+            value = invert(shown[slot])
+            if isinstance(value, Problem):
+                _hold_unmapped(work, source, line, value)
+                continue
+            agreed.setdefault(line.inputs[0], value)
         said.append(line)
+    given = dict(shown)
     for line in said:
-        want = line.render(work.agreed) if line.inputs[0] in work.agreed else None
-        shown = source.shown[line.slot]
-        source.settle(line.slot, shown if want is None or isinstance(want, Problem) else want)
-    return frozenset(work.agreed)
+        want = line.render(agreed) if line.inputs[0] in agreed else None
+        if want is not None and not isinstance(want, Problem):
+            given[line.slot] = want
+    work.agree_all(agreed, source.end.id)
+    source.settle_all({line.slot: given[line.slot] for line in said})
+    return frozenset(agreed)
 
 
 def wanted(work: Work, line: Line) -> Value | Problem | None:

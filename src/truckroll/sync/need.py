@@ -230,8 +230,9 @@ def _empty(value: Value) -> bool:
 def _whole(work: Work, at: At) -> dict[str, Value] | None:
     """Return all that an end should show; None where what it cannot do without is held."""
     whole: dict[str, Value] = {}
+    agreed = work.agreed
     for line in at.lines:
-        want = wanted(work, line)
+        want = line.render(agreed) if line.inputs[0] in agreed else wanted(work, line)
         if isinstance(want, Problem):
             at.hold(line.slot, FieldHold(reason=want.reason, detail=want.detail))
             work.look_again(want.again_at)
@@ -285,6 +286,6 @@ def build(work: Work, at: At, op: Op, fields: Fields, whole: Fields, reason: str
         create_key=f"{link.key}-{end.scope}-{end.generation}" if op == "create" else "",
         reason=reason,
         notifies=at.facts.notifies.get(op, ""),
-        title=as_text(title),
+        title=title if isinstance(title, str) else as_text(title),
         ref=as_text(agreed.get("number")) or link.key,
     )

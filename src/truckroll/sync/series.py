@@ -55,7 +55,6 @@ def reanchor(work: Work, before: dict[str, Value], weighed: frozenset[str]) -> N
     work.agree("occurrences", moved, work.by.get("when", 0))
     if orphans:
         keys = ", ".join(sorted(orphans))
-        work.hold_link(
-            "occurrence_without_heir",
-            f"the series moved, and nothing in it answers to the changed visits of {keys}",
-        )
+        text = f"the series moved, and nothing in it answers to the changed visits of {keys}"
+        work.note("occurrence_without_heir", text, data={"occurrences": Occurrences(orphans)})
+        work.hold_link("occurrence_without_heir", text)

@@ -79,6 +79,12 @@ class At:
         self.base[slot] = self.shown[slot]
         self.given[slot] = given
 
+    def settle_all(self, given: dict[str, Value]) -> None:
+        """Move `base` of these fields to what is shown, and `given` to these values."""
+        self._change()
+        self.base.update({slot: self.shown[slot] for slot in given})
+        self.given.update(given)
+
     def hold(self, slot: str, hold: FieldHold, *, again: bool = False) -> None:
         """Hold a field; an answer given to the same hold stays, save `again`."""
         old = self.holds.get(slot)
@@ -176,6 +182,11 @@ class Work:
             self.agreed, self.by = dict(self.agreed), dict(self.by)
         self.agreed[field] = value
         self.by[field] = by
+
+    def agree_all(self, values: dict[str, Value], by: int) -> None:
+        """Take values as agreed where nothing was, on the word of one end."""
+        self._changed = True
+        self.agreed, self.by = values, dict.fromkeys(values, by)
 
     def look_again(self, at: datetime | None) -> None:
         """Ask to be looked at again at an instant, or before."""
