@@ -10,11 +10,13 @@ select id, account, listing from scope where id = any(%(scopes)s::bigint[])
 order by id for no key update
 
 -- name: held
--- One look-up per id, whatever the statistics say: the cost must not grow with the scope.
+-- One look-up per id, whatever the statistics say: the cost must not grow with the scope. Asking
+-- for a range in order, and not for one value, leaves the index by external_id as the only choice.
 select r.* from unnest(%(ids)s::text[]) wanted (id)
 cross join lateral (
   select id, external_id, state, version, fields, changed, mark, series, owned, problem
-  from record where scope = %(scope)s and external_id = wanted.id limit 1) r
+  from record where scope = %(scope)s and external_id between wanted.id and wanted.id
+  order by external_id limit 1) r
 
 -- name: orders
 select nextval('observation') from generate_series(1, %(count)s)
@@ -48,7 +50,8 @@ where id = any(%(ids)s::bigint[])
 -- name: ids
 select r.id from unnest(%(ids)s::text[]) wanted (id)
 cross join lateral (
-  select id from record where scope = %(scope)s and external_id = wanted.id limit 1) r
+  select id from record where scope = %(scope)s and external_id between wanted.id and wanted.id
+  order by external_id limit 1) r
 
 -- name: gone
 update record set state = 'gone', gone_at = %(at)s, seen_order = nextval('observation')
@@ -84,5 +87,6 @@ select distinct scope from record where id = any(%(ids)s::bigint[])
 select r.external_id, r.version from unnest(%(ids)s::text[]) wanted (id)
 cross join lateral (
   select external_id, version, state from record
-  where scope = %(scope)s and external_id = wanted.id limit 1) r
+  where scope = %(scope)s and external_id between wanted.id and wanted.id
+  order by external_id limit 1) r
 where r.state <> 'gone'
