@@ -1,7 +1,5 @@
 """(c) A pass with fifty changes, in stores of growing size.
 
-    growth.py HOME LINKS           one pass, in a process of its own; prints JSON
-
 The whole pass is run (read, plan, brakes, write, view), against a system that lives in memory
 and answers at once, so that what is measured is the hub. A thousand appointments get in step
 through it; further ones are copied inside the database, as history is: earlier, each with its
@@ -149,8 +147,8 @@ _COPIES = {
         "external_id": "external_id || '-' || c",
         "coarse": "coarse || '-' || c",
         "number": "number || '-' || c",
-        "begins": "begins - c * interval '60 days'",
-        "ends": "ends - c * interval '60 days'",
+        "begins": "begins - c::integer * interval '60 days'",
+        "ends": "ends - c::integer * interval '60 days'",
         "arrived": "1",
     },
     "link": {"id": "id + c * {apart}", "key": "substr(md5(key || c), 1, 16)"},
@@ -180,7 +178,7 @@ def _grow(url: str, had: int, links: int) -> None:
             values = ", ".join(changed.get(name, name).format(apart=_APART) for name in columns)
             connection.execute(
                 f"insert into {table} ({', '.join(columns)}) select {values}"
-                f" from {table}, generate_series({first}, {last}) c where id < {_APART}"
+                f" from {table}, generate_series({first}::bigint, {last}) c where id < {_APART}"
             )
         connection.execute(
             "update scope s set live = (select count(*) from record r where r.scope = s.id)"
