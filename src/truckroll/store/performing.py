@@ -14,7 +14,7 @@ from truckroll.store.base import Base, Row, as_json, named_sql, retried, to_json
 from truckroll.store.links import decode_field_holds, decode_holds, encode_holds
 from truckroll.store.planning import write_story
 from truckroll.store.reading import SQL as READING
-from truckroll.store.reading import mark_gone, observe_items
+from truckroll.store.reading import mark_gone, observe_items, touch
 from truckroll.sync.ports import Counts, OpenStep
 from truckroll.sync.types import Hold, Note, Outcome, Step
 
@@ -170,24 +170,21 @@ async def _observe(
         if (item := _shown(one, links[one.step.link].key)) is not None:
             shown[one.step.scope, one.step.account, one.step.kind].append((one, item))
     stirred: list[int] = []
-    own: list[tuple[int, int]] = []
+    own: set[tuple[int, int]] = set()
     for (scope, account, kind), seen in shown.items():
         place = {"account": account, "scope": scope, "listing": listings[scope], "at": at}
         news = await observe_items(cursor, place, kind, [item for _, item in seen], reply=True)
         for (one, _), new in zip(seen, news, strict=True):
             if new.stir:
                 stirred.append(new.held)
-                own.append((new.held, one.step.link))
+                own.add((new.held, one.step.link))
     removed = [one for one in finished if one.removed or one.outcome.kind == "gone"]
     records = [one.record for one in removed if one.record is not None]
     if records:
         await mark_gone(cursor, records, at=at)
         stirred += records
-        own += [(one.record, one.step.link) for one in removed if one.record is not None]
-    if stirred:
-        ours, theirs = [pair[0] for pair in own], [pair[1] for pair in own]
-        place = {"records": stirred, "ours": ours, "links": theirs, "at": at}
-        await cursor.execute(SQL["touch_others"], place)
+        own |= {(one.record, one.step.link) for one in removed if one.record is not None}
+    await touch(cursor, stirred, at=at, own=own)
 
 
 def _shown(one: _Finished, link_key: str) -> Seen | None:

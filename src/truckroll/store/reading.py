@@ -1,7 +1,7 @@
 """Reading: observations come in, and the cursor moves with them in one transaction."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -140,8 +140,17 @@ async def mark_gone(cursor: AsyncCursor[Row], records: Iterable[int], *, at: dat
 
 
 async def touch(
-    cursor: AsyncCursor[Row], records: Iterable[int], *, at: datetime, but: Sequence[int] = ()
+    cursor: AsyncCursor[Row],
+    records: Iterable[int],
+    *,
+    at: datetime,
+    own: Container[tuple[int, int]] = (),
 ) -> None:
-    """Make the links due that have one of these records, except the links in `but`."""
-    if ids := list(records):
-        await cursor.execute(SQL["touch"], {"records": ids, "at": at, "but": list(but)})
+    """Make the links due that have one of these records, but for the pairs of both in `own`."""
+    if not (ids := unique(records)):
+        return
+    await cursor.execute(SQL["links_of"], {"records": ids})
+    links = unique([link async for link, record in cursor if (record, link) not in own])
+    if links:
+        await cursor.execute(SQL["lock_links"], {"links": links})
+        await cursor.execute(SQL["touch"], {"links": links, "at": at})

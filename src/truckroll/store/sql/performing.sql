@@ -1,6 +1,6 @@
 -- name: places
-select s.link, e.scope from step s
-join link_end e on e.id = s.link_end where s.id = any(%(ids)s::bigint[])
+select s.link, (select e.scope from link_end e where e.id = s.link_end) from step s
+where s.id = any(%(ids)s::bigint[])
 
 -- name: open_steps
 select id, run, recipe, link, link_end, step from step
@@ -34,17 +34,6 @@ update link set row = row + 1, hold = coalesce(%(hold)s, hold),
     else coalesce(%(retry_at)s, look_at) end,
   due = due or %(due)s
 where id = %(link)s
-
--- name: touch_others
-update link set look_at = %(at)s, due = true, touched = touched + 1
-where id in (
-  select id from link
-  where id in (
-    select e.link from link_end e
-    where e.record = any(%(records)s::bigint[]) and not exists (
-      select from unnest(%(ours)s::bigint[], %(links)s::bigint[]) own (record, link)
-      where own.record = e.record and own.link = e.link))
-  order by id for no key update)
 
 -- name: tally
 insert into tally (recipe, account, scope, at, removal, status, writes)

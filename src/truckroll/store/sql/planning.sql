@@ -4,8 +4,8 @@ select arrived from adoption where mirror = %(mirror)s and scope = %(scope)s for
 -- name: arrivals
 -- Records after the last one looked at, with whether the mirror has them already.
 select r.id, r.arrived, r.account, r.external_id,
-  r.state = 'live' and r.owned and not exists (
-    select from link_end e where e.record = r.id and e.mirror = %(mirror)s)
+  r.state = 'live' and r.owned and (
+    select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is null
 from record r
 where r.scope = %(scope)s and r.arrived > %(after)s
 order by r.arrived
@@ -49,7 +49,8 @@ select e.link, e.id, e.side, e.account, e.scope, coalesce(r.external_id, e.exter
   e.generation, case when e.record is null or e.state = 'released' then e.state else r.state end,
   r.version, coalesce(r.owned, true), r.fields, e.base, e.given, e.holds, r.seen_order, r.changed,
   r.seen_at, r.gone_at, e.removed_by_hub, e.open, e.decided, r.series
-from link_end e left join record r on r.id = e.record
+from link_end e left join lateral (
+  select * from record where record.id = e.record limit 1) r on true
 where e.link = any(%(links)s::bigint[])
 order by e.id
 
@@ -58,7 +59,7 @@ order by e.id
 select {record} from record r
 where r.scope + 0 = any(%(scopes)s::bigint[]) and r.state = 'live'
   and (r.coarse = any(%(coarse)s::text[]) or r.mark = any(%(marks)s::text[]))
-  and not exists (select from link_end e where e.record = r.id and e.mirror = %(mirror)s)
+  and (select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is null
 order by r.id
 
 -- name: unlinked
@@ -108,7 +109,7 @@ where id = %(id)s
 update link set holds = %(holds)s, look_at = %(look_at)s, due = %(due)s where id = %(id)s
 
 -- name: merged
-select e.id, e.open, r.raw from link_end e left join record r on r.id = e.record
+select e.id, e.open, (select r.raw from record r where r.id = e.record) from link_end e
 where e.id = any(%(ends)s::bigint[])
 
 -- name: insert_step
