@@ -7,6 +7,7 @@ of your own adds some by the entry point group `truckroll.gates`.
 """
 
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 from truckroll.model.records import STATUSES, Fields, Occurrences
 from truckroll.model.recurrence import occurrences
@@ -145,6 +146,7 @@ def _days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
 
 
+@lru_cache(maxsize=1024)  # the edges of a window are those of all records of a pass
 def _midnight(day: date, zone: str) -> datetime:
     return instant(datetime.combine(day, time()), zone)
 

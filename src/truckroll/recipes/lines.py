@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from truckroll.model.records import (
@@ -35,7 +36,7 @@ def source_lines(
     """Return the source's lines: each field as it is, or through its map. All of them speak."""
     lines = []
     for field in kind.fields:
-        line = Line(field, (field,), partial(_get, field), _same, speaks=True)
+        line = Line(field, (field,), methodcaller("get", field), _same, speaks=True)
         if name := rule.source_maps.get(field):
             table = maps[name]
             line = replace(
@@ -52,7 +53,7 @@ def hearing_private(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
     Where records or edits travel back, a private one must be known before its content is.
     """
-    mark = Line("private", ("private",), partial(_get, "private"), _same, speaks=True)
+    mark = Line("private", ("private",), methodcaller("get", "private"), _same, speaks=True)
     return (*(line for line in lines if line.slot != "private"), mark)
 
 
@@ -74,7 +75,8 @@ def target_lines(
     for rule, both, steps in rules:
         line = _line(rule, kind, both, steps, maps, recipe)
         wanted = kind.types.get(rule.target, (str,))
-        line = replace(line, render=_then(line.render, (partial(_fit, wanted),)))
+        if Address in wanted or Contact in wanted:
+            line = replace(line, render=_then(line.render, (partial(_fit, wanted),)))
         lines.append(_masked(line) if busy_only else line)
     return tuple(
         _per_visit(line, lines, busy_only=busy_only) if _exceptions(line) else line
@@ -96,7 +98,7 @@ def _line(
     if not rule.source:
         # A fixed value is known as soon as anything is known of the record.
         return Line(rule.target, tuple(kind.fields), lambda _: rule.value)
-    render: Render = partial(_get, rule.source)
+    render: Render = methodcaller("get", rule.source)
     invert: Step | None = _same if rule.source == rule.target and not steps else None
     if rule.map:
         table = maps[rule.map]
@@ -104,10 +106,6 @@ def _line(
         invert = backward(table, rule.source) if invert and reversible(table) else None
     # What can be read back is, even where it does not speak: a person may accept it.
     return Line(rule.target, (rule.source,), _then(render, steps), invert, both != "never")
-
-
-def _get(field: str, fields: Fields) -> Value:
-    return fields.get(field)
 
 
 def _same(value: Value) -> Value:

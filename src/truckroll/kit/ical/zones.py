@@ -14,8 +14,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import available_timezones
 
-from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
-
 from truckroll.kit.ical.lines import Component, RefusedError
 from truckroll.kit.ical.times import offset_text
 from truckroll.kit.ical.vtimezone import Observance, changes, offset_at, onsets, read_vtimezone
@@ -126,6 +124,9 @@ def _cities() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _windows() -> dict[str, str]:
+    # Seldom needed, and its library takes a fifth of the start of a pass to import.
+    from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # noqa: PLC0415 -- see above
+
     return {name.casefold(): zone for name, zone in WINDOWS_TO_OLSON.items()}
 
 
@@ -210,7 +211,7 @@ def _candidates(hint: str) -> Iterator[str]:
     named = [zone for city, zone in _cities().items() if city in hint]
     yield from dict.fromkeys(
         [*sorted(named, key=lambda zone: hint.find(zone.rpartition("/")[2].casefold()))]
-        + [zone for zone in WINDOWS_TO_OLSON.values() if not zone.startswith("Etc/")]
+        + [zone for zone in _windows().values() if not zone.startswith("Etc/")]
         + sorted(_names().values(), key=lambda name: (name.startswith("Etc/"), name))
     )
 
