@@ -1,0 +1,92 @@
+"""A series is split on a phone: "this and all following" (AT-08)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from support.company import brief, company
+from truckroll.app import accounts, passes
+from truckroll.kit.ical.read import read_calendar
+from truckroll.model.recurrence import occurrences
+from truckroll.recipes.compile import builtin
+
+FIRST = datetime(2030, 1, 7, 9)
+WEEKS = 10
+
+
+def at(week: int, hour: int = 9) -> str:
+    return f"{FIRST + timedelta(weeks=week, hours=hour - 9):%Y%m%dT%H%M%S}"
+
+
+def series(uid: str, start: str, rule: str, *extra: str) -> str:
+    zone = "TZID=America/New_York"
+    master = f"DTSTART;{zone}:{start}\nDURATION:PT1H\nRRULE:{rule}\n"
+    return (
+        "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//t//EN\n"
+        f"BEGIN:VEVENT\nUID:{uid}\nDTSTAMP:20261101T000000Z\nSUMMARY:weekly\n{master}"
+        + "".join(f"{line}\n" for line in extra if line.startswith("EXDATE"))
+        + "END:VEVENT\n"
+        + "".join(
+            f"BEGIN:VEVENT\nUID:{uid}\nDTSTAMP:20261101T000000Z\nSUMMARY:weekly\n{line}\nEND:VEVENT\n"
+            for line in extra
+            if line.startswith("RECURRENCE-ID")
+        )
+        + "END:VCALENDAR\n"
+    )
+
+
+def visits(server, calendar: str) -> list[datetime]:
+    """All visits in a calendar, read from what the server keeps."""
+    found = []
+    for data in server.events(calendar).values():
+        for entry in read_calendar(data.encode()).entries:
+            start, end = datetime(2029, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
+            fields = entry.fields
+            items = occurrences(fields["when"], fields.get("occurrences"), start, end).items
+            found += [one.when.begins for one in items if not one.cancelled]
+    return sorted(found)
+
+
+@pytest.mark.behaviour("CAL-11")
+@pytest.mark.fault("AT-08")
+@pytest.mark.parametrize("two_way", ["off", "on"])
+async def test_a_split_loses_and_doubles_no_visit_and_the_past_keeps_its_event(
+    store, tmp_path, fresh_radicale, two_way
+):
+    server = fresh_radicale
+    server.make_calendar("src")
+    async with company(store, tmp_path, server, "Ana") as acme:
+        text = builtin()["calendar-to-calendar"]
+        await accounts.refresh(acme.hub, "field")
+        bound = {"from": "field/src", "to": "field/ana", "zone": "America/New_York"}
+        await store.install_recipe("calendar-to-calendar", text, bound, {"two_way": two_way})
+        zone = "TZID=America/New_York"
+        gone_early, gone_late = f"EXDATE;{zone}:{at(1)}", f"EXDATE;{zone}:{at(7)}"
+
+        def moved(week: int) -> str:
+            return f"RECURRENCE-ID;{zone}:{at(week)}\nDTSTART;{zone}:{at(week, 15)}\nDURATION:PT1H"
+
+        whole = series(
+            "w", at(0), f"FREQ=WEEKLY;COUNT={WEEKS}", gone_early, gone_late, moved(2), moved(8)
+        )
+        server.put("src", "w.ics", whole)
+        first = await passes.apply(acme.hub, "calendar-to-calendar")
+        assert first.by_op == {"create": 1}, brief(first)
+        (name,) = server.events("ana")
+        before = visits(server, "src")
+        assert visits(server, "ana") == before
+        assert len(before) == WEEKS - 2
+
+        cut = FIRST + timedelta(weeks=5) + timedelta(hours=5) - timedelta(seconds=1)
+        until = f"FREQ=WEEKLY;UNTIL={cut:%Y%m%dT%H%M%SZ}"
+        server.put("src", "w.ics", series("w", at(0), until, gone_early, moved(2)))
+        later = [f"EXDATE;{zone}:{at(7, 11)}",
+                 f"RECURRENCE-ID;{zone}:{at(8, 11)}\nDTSTART;{zone}:{at(8, 16)}\nDURATION:PT1H"]  # fmt: skip
+        server.put("src", "w2.ics", series("w2", at(5, 11), "FREQ=WEEKLY;COUNT=5", *later))
+        split = await passes.apply(acme.hub, "calendar-to-calendar")
+        assert split.by_op == {"create": 1, "update": 1}, brief(split)
+        assert name in server.events("ana")
+        assert visits(server, "ana") == visits(server, "src")
+        assert len(visits(server, "ana")) == WEEKS - 2
+        again = await passes.apply(acme.hub, "calendar-to-calendar")
+        assert (again.writes, again.held) == (0, 0), brief(again)
