@@ -65,6 +65,9 @@ def _written(url: str, scope: int) -> list[tuple]:
         connection.execute("drop table if exists bare")
         connection.execute("create table bare (like truckroll.record including all)")
         connection.execute("alter table bare alter tenant set default 1")
+        connection.execute(
+            "alter table bare add foreign key (tenant, scope) references truckroll.scope"
+        )
         connection.execute("delete from truckroll.record where scope = %s", [scope])
         connection.execute("vacuum truckroll.record")
         return found

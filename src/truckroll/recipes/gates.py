@@ -80,13 +80,7 @@ def inside_window(
     when = fields.get("when")
     if not isinstance(when, Timed | AllDay):
         return None
-    today = ctx.now.astimezone(zone_info(ctx.zone)).date()
-    first = None if past_days is None else _midnight(today - timedelta(days=past_days), ctx.zone)
-    last = (
-        None
-        if future_days is None
-        else _midnight(today + timedelta(days=future_days + 1), ctx.zone)
-    )
+    first, last = _window(ctx.now, ctx.zone, past_days, future_days)
     exceptions = fields.get("occurrences")
     exceptions = exceptions if isinstance(exceptions, Occurrences) else None
     visit = _next_visit(when, exceptions, first, ctx)
@@ -96,8 +90,7 @@ def inside_window(
             f"it ended more than {_days(past_days or 0)} ago",
             "it goes if it is moved to a later day",
         )
-    begins = _span(visit, ctx.zone)[0]
-    if last is None or begins < last:
+    if last is None or (begins := _begins(visit, ctx.zone)) < last:
         return None
     enters = begins.astimezone(zone_info(ctx.zone)).date() - timedelta(days=future_days or 0)
     detail = f"it is more than {_days(future_days or 0)} ahead"
@@ -146,16 +139,30 @@ def _days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
 
 
-@lru_cache(maxsize=1024)  # the edges of a window are those of all records of a pass
+@lru_cache(maxsize=64)  # all records of a pass have one window
+def _window(
+    now: datetime, zone: str, past_days: int | None, future_days: int | None
+) -> tuple[datetime | None, datetime | None]:
+    """Return the instants at which a window begins and ends, None for an open side."""
+    today = now.astimezone(zone_info(zone)).date()
+    first = None if past_days is None else _midnight(today - timedelta(days=past_days), zone)
+    if future_days is None:
+        return first, None
+    return first, _midnight(today + timedelta(days=future_days + 1), zone)
+
+
 def _midnight(day: date, zone: str) -> datetime:
     return instant(datetime.combine(day, time()), zone)
 
 
-def _span(when: When, zone: str) -> tuple[datetime, datetime]:
-    """Return the instants of a visit; whole days are those of the company's zone."""
-    if isinstance(when, Timed):
-        return when.begins, when.ends
-    return _midnight(when.start, zone), _midnight(when.end, zone)
+def _begins(when: When, zone: str) -> datetime:
+    """Return the instant at which a visit begins; whole days are those of the company's zone."""
+    return when.begins if isinstance(when, Timed) else _midnight(when.start, zone)
+
+
+def _ends(when: When, zone: str) -> datetime:
+    """Return the instant at which a visit ends; see `_begins`."""
+    return when.ends if isinstance(when, Timed) else _midnight(when.end, zone)
 
 
 def _next_visit(
@@ -163,12 +170,12 @@ def _next_visit(
 ) -> When | None:
     """Return the first visit that ends after `first`, or None where all are over."""
     if when.rule is None or first is None:
-        over = first is not None and _span(when, ctx.zone)[1] <= first
+        over = first is not None and _ends(when, ctx.zone) <= first
         return None if over else when
     until = max(first, ctx.now) + _SERIES_HORIZON
     found = occurrences(when, exceptions, first, until, limit=8)
     ahead = (one.when for one in found.items if not one.cancelled)
-    visit = next((one for one in ahead if _span(one, ctx.zone)[1] > first), None)
+    visit = next((one for one in ahead if _ends(one, ctx.zone) > first), None)
     # Where the search was cut short, the series is not known to be over.
     return when if visit is None and found.truncated else visit
 

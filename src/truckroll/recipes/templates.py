@@ -61,9 +61,11 @@ class Template:
     def fill(self, fields: Fields) -> str:
         """Return the text for a record: lines and parts whose fields are all empty are left out."""
         many = len(self.lines) > 1
-        texts = (_line_text(line, fields, many=many) for line in self.lines)
-        kept = "\n".join(text for text in texts if text is not None)
-        return _EMPTY_LINES.sub("\n\n", kept).strip()
+        texts = [_line_text(line, fields, many=many) for line in self.lines]
+        kept = "\n".join([text for text in texts if text is not None])
+        if "\n\n\n" in kept:
+            kept = _EMPTY_LINES.sub("\n\n", kept)
+        return kept.strip()
 
 
 class TemplateError(ValueError):
