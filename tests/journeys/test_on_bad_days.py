@@ -1,11 +1,15 @@
 """The main job on a real CalDAV server, with everything that goes wrong on a bad day."""
 
+import dataclasses
 import re
 
 import pytest
 
 from support.company import brief, company, row
-from support.proxy import Cut, FaultProxy, NoEtag, Page, Rewrite, Stale, Status, Truncate
+from support.proxy import Cut, FaultProxy, Hang, NoEtag, Page, Rewrite, Stale, Status, Truncate
+from truckroll.app import installed
+from truckroll.app.systems import connector
+from truckroll.kit.http import Limits
 
 SHORT = 6
 
@@ -233,3 +237,54 @@ async def test_an_account_that_answers_pages_does_not_stop_the_others(
             second = await acme.apply()
             assert second.by_op == {"create": 1}, brief(second)
             assert acme.titles("ben")
+
+
+@pytest.mark.fault("F62")
+async def test_a_server_that_hangs_is_left_alone_after_a_few_writes(
+    store, tmp_path, fresh_radicale, monkeypatch
+):
+    def impatient(system):
+        speaks = connector(system)
+        if system != "caldav":
+            return speaks
+        limits = Limits(total_seconds=0.3, patience_seconds=0.3, tries=1)
+
+        def transport(settings):
+            return dataclasses.replace(speaks.transport(settings), limits=limits)
+
+        return dataclasses.replace(speaks, transport=transport)
+
+    monkeypatch.setattr(installed, "connector", impatient)
+    async with FaultProxy(fresh_radicale.url) as proxy:
+        async with company(store, tmp_path, fresh_radicale, "Ana", url=proxy.url) as acme:
+            acme.rows = many(40)
+            acme.save()
+            proxy.rule(Hang(5), method="PUT")
+            proxy.rule(Hang(5), method="GET")
+            hung = await acme.apply()
+            assert hung.writes == 0, brief(hung)
+            assert any("does not answer" in text for text in hung.problems), hung.problems
+            assert proxy.count("PUT") < 20
+            monkeypatch.undo()
+            proxy.clear()
+            await ends_well(acme, 40)
+
+
+@pytest.mark.fault("F26")
+async def test_a_record_that_changes_whenever_we_write_is_held(store, tmp_path, fresh_radicale):
+    async with FaultProxy(fresh_radicale.url) as proxy:
+        async with company(store, tmp_path, fresh_radicale, "Ana", url=proxy.url) as acme:
+            await acme.apply()
+            proxy.rule(Status(412), method="PUT")
+            acme.rows[0]["Title"] = "Moved to the attic"
+            acme.save()
+            view = await acme.apply()
+            assert [hold.reason for hold in view.holds] == ["conflict"], brief(view)
+            assert proxy.count("PUT") == 1 + 3
+            assert (await acme.apply()).writes == 0
+            assert proxy.count("PUT") == 1 + 3
+            proxy.clear()
+            acme.rows[0]["Title"] = "Moved to the cellar"
+            acme.save()
+            mended = await acme.apply()
+            assert (mended.writes, mended.held) == (1, 0), brief(mended)

@@ -278,7 +278,7 @@ def _new_holds(one: _Finished) -> list[Hold]:
         Hold(reason=hold.reason, detail=hold.detail, end=end, field=field)
         for field, hold in one.outcome.holds.items()
     ]
-    if one.outcome.kind in _WAITING:
+    if one.outcome.kind in _WAITING and not holds:
         reason = _WAITING[one.outcome.kind]
         holds.append(Hold(reason=reason, detail=one.outcome.says, end=end))
     return holds

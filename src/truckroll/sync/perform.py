@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     Clock = Callable[[], datetime]
 
 FLUSH_AT = 128
-FLUSH_SECONDS = 0.5
+UNANSWERED = 5
+CONFLICTS = 3
 RETRY = timedelta(minutes=5)
 
 
@@ -66,8 +67,9 @@ class Performer:
     A step that could not be done yet lets the later ones of its link in its account wait.
 
     `hands` gives per account what to work with, `scopes` the scopes by row id. `progress` hears
-    of every outcome. An account that needs a person's sign-in, or is set up wrongly, is left
-    alone for the rest of the run; its steps wait in order.
+    of every outcome. An account that needs a person's sign-in, is set up wrongly, or leaves
+    several writes in a row without an answer, is left alone for the rest of the run; its steps
+    wait in order. A write that meets its third conflict in a run is held.
     """
 
     def __init__(
@@ -87,6 +89,8 @@ class Performer:
         self._now = now
         self._progress = progress
         self._stopped: dict[int, VendorError] = {}
+        self._unanswered: Counter[int] = Counter()
+        self._conflicts: Counter[int] = Counter()
         self._outcomes: list[Outcome] = []
         self._flushing = asyncio.Lock()
         self._gates = {
@@ -126,10 +130,29 @@ class Performer:
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
         try:
-            return await perform_step(hand, scope, opened, now=self._now)
+            outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error
             return self._later(opened, error.says)
+        return self._weighed(hand, opened, outcome)
+
+    def _weighed(self, hand: Hand, opened: OpenStep, outcome: Outcome) -> Outcome:
+        """Leave an account alone that does not answer; hold a write that conflicts on and on."""
+        account, end = opened.step.account, opened.step.end
+        if outcome.kind in ("later", "unknown"):
+            self._unanswered[account] += 1
+            if self._unanswered[account] == UNANSWERED:
+                says = f"{hand.label} does not answer; the rest of its writes wait for the next run"
+                self._stopped[account] = RetryLater(says)
+        else:
+            self._unanswered[account] = 0
+        if outcome.kind != "conflict":
+            return outcome
+        self._conflicts[end] += 1
+        if self._conflicts[end] < CONFLICTS:
+            return outcome
+        says = f"the record in {hand.label} changes whenever we write to it; it is left as it is"
+        return refused(opened, says, "conflict")
 
     def _later(self, opened: OpenStep, says: str) -> Outcome:
         return Outcome(step=opened.id, kind="later", says=says, retry_at=self._now())
