@@ -87,3 +87,31 @@ async def store(database_url, tmp_path):
     """Return the store of tenant 1 in a fresh database."""
     async with open_store(database_url, tmp_path / "home") as opened:
         yield opened
+
+
+def pytest_collection_modifyitems(items):
+    """Let every report carry the numbers that its test proves."""
+    for item in items:
+        for sort in ("behaviour", "fault"):
+            numbers = {mark.args[0] for mark in item.iter_markers(sort)}
+            item.user_properties += [(sort, number) for number in sorted(numbers)]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say which numbered behaviours and faults were proven, and which were not."""
+    proven, broken = set(), set()
+    for outcome, found in (("passed", proven), ("failed", broken)):
+        for report in terminalreporter.getreports(outcome):
+            found |= {pair for pair in report.user_properties if pair[0] in ("behaviour", "fault")}
+    for sort in ("behaviour", "fault"):
+        held = sorted({number for kind, number in proven - broken if kind == sort}, key=_by_number)
+        lost = sorted({number for kind, number in broken if kind == sort}, key=_by_number)
+        if held:
+            terminalreporter.write_line(f"{sort}s proven: {' '.join(held)}")
+        if lost:
+            terminalreporter.write_line(f"{sort}s NOT proven: {' '.join(lost)}")
+
+
+def _by_number(number):
+    letters = number.rstrip("0123456789")
+    return letters, int(number[len(letters) :] or 0)
