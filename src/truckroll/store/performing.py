@@ -12,9 +12,9 @@ from truckroll.kit.contract import Item, Seen
 from truckroll.model.records import Fields, decode_fields
 from truckroll.store.base import Base, Row, as_json, named_sql, retried, to_json, unique
 from truckroll.store.links import decode_field_holds, decode_holds, encode_holds
-from truckroll.store.planning import write_story
 from truckroll.store.reading import SQL as READING
 from truckroll.store.reading import mark_gone, observe_items, touch
+from truckroll.store.story import write_story
 from truckroll.sync.ports import Counts, OpenStep
 from truckroll.sync.types import Hold, Note, Outcome, Step
 
@@ -71,12 +71,12 @@ class PerformingStore(Base):
         """Store outcomes in one transaction; those of steps that are closed are refused.
 
         done: the reply becomes the record's observation, base and given of the end move. It
-        makes other links due that have the record, not the step's own. A removal leaves the
-        record gone with `removed_by_hub`; a cancel whose reply still shows the record leaves
-        the end released, likewise. refused: the link is held with the vendor's words. conflict,
-        gone: the link becomes due at once, with what the system showed. later: due at
-        `retry_at`. unknown: the intent stays open, and so the end. With `run` 0 the story is
-        told in the step's own run.
+        makes other links due that have the record, not the step's own, save at a `retry_at`. A
+        removal leaves the record gone with `removed_by_hub`; a cancel whose reply still shows the
+        record leaves the end released, likewise; both make the link due. refused: held with the
+        vendor's words, looked at again when it was to be. conflict, gone: the link becomes due at
+        once, with what the system showed. later: due at `retry_at`. unknown: the intent stays
+        open, and so the end. With `run` 0 the story is told in the step's own run.
         """
         async with self._transaction() as cursor:
             ids = [one.step for one in outcomes]
@@ -100,10 +100,10 @@ class PerformingStore(Base):
                 await write_story(cursor, lines, its_run, at)
 
     async def open_intents(self, recipe: int) -> list[OpenStep]:
-        """Return intents without an outcome (of runs that died, or unknown ones)."""
+        """Return intents without an outcome (of runs that died, or unknown ones), by id."""
         async with self._transaction() as cursor:
             await cursor.execute(SQL["open_intents"], {"recipe": recipe})
-            return [OpenStep(row[0], decode_step(row[1]), row[2]) async for row in cursor]
+            return [OpenStep(row[0], decode_step(row[1]), row[2], row[3]) async for row in cursor]
 
     async def recent_writes(
         self, links: Sequence[int], *, since: datetime
@@ -219,11 +219,11 @@ def _end_row(one: _Finished) -> dict[str, Any]:
         "state": None,
         "decided": None,
         "removed_by_hub": None,
-        "external_id": outcome.external_id,
+        "external_id": outcome.external_id if one.done else "",
     }
     if one.done and step.op in _REMOVALS:
         row["state"] = "gone" if one.removed else "released"
-        row["decided"] = None if step.op == "delete" else step.op
+        row["decided"] = None if one.removed else step.op
         row["removed_by_hub"] = step.op != "unlink"
     elif one.done:
         row |= {"state": "live", "removed_by_hub": False}
@@ -254,18 +254,17 @@ def _link_rows(
             ]
             text = encode_holds([*before, *new], held[link], at)
             held[link] = text.encode() if text else None
-        refused = outcome.kind == "refused"
         # After a removal the planner looks once more: the link may have come to its end.
         at_once = outcome.kind in ("conflict", "gone") or (one.done and one.step.op in _REMOVALS)
-        late = outcome.kind == "later"
+        retry_at = outcome.retry_at if one.done else None
+        if outcome.kind == "later":
+            retry_at = outcome.retry_at or at
         rows.append(
             {
                 "link": link,
-                "hold": "refused" if refused else None,
-                "hold_detail": outcome.says if refused else None,
                 "holds": holds.decode() if (holds := held[link]) else None,
                 "due": at_once,
-                "retry_at": (outcome.retry_at or at) if late else None,
+                "retry_at": retry_at,
                 "at": at,
             }
         )

@@ -1,6 +1,5 @@
 """Planning: links in bounded batches, and the journal of what was decided about them."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -8,12 +7,12 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg import AsyncCursor
 
+from truckroll.store.adopting import adopt_in_scope
 from truckroll.store.base import RECORD, Base, Row, record_row, retried, to_json
 from truckroll.store.links import LINK, SQL, encode_holds, end_row, link_row, whole_links
+from truckroll.store.story import write_story
 from truckroll.sync.ports import OpenStep
-from truckroll.sync.types import Decision, Link, Note, RecordRow, Step
-
-_KEY_BYTES = 8
+from truckroll.sync.types import Decision, Link, RecordRow, Step
 
 
 class _Stored(NamedTuple):
@@ -36,14 +35,16 @@ class PlanningStore(Base):
     ) -> int:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
-        A record that appeared, came back, or became ours is looked at once; the cost is that
-        of the records since the last call. Returns how many links were made.
+        A record that appeared, came back, or became ours is looked at once, one with the mark
+        of a link of the mirror again each time: it is the hub's, or that link's record, moved.
+        The cost is that of the records since the last call. Returns how many links were made or
+        got a moved record.
         """
         made = 0
         async with self._transaction() as cursor:
             for scope in sorted(set(scopes)):
                 while made < limit:
-                    new, more = await _adopt(cursor, mirror, side, scope, at, limit - made)
+                    new, more = await adopt_in_scope(cursor, mirror, side, scope, at, limit - made)
                     made += new
                     if not more:
                         break
@@ -73,14 +74,17 @@ class PlanningStore(Base):
     async def candidates(
         self, mirror: int, scopes: Sequence[int], coarse: Sequence[str], marks: Sequence[str]
     ) -> list[RecordRow]:
-        """Return live records of these scopes without end in the mirror, by coarse key or mark."""
+        """Return live records of these scopes that no living link has, by coarse key or mark.
+
+        Those with a released end, or an end of an ended link, of the mirror are `ended`.
+        """
         place = {"mirror": mirror, "scopes": list(scopes)}
         async with self._transaction() as cursor:
             await cursor.execute(
                 SQL["candidates"].replace(b"{record}", RECORD),
                 {**place, "coarse": list(coarse), "marks": list(marks)},
             )
-            return [record_row(row) async for row in cursor]
+            return [msgspec.structs.replace(record_row(row), ended=row[-1]) async for row in cursor]
 
     async def unlinked(
         self, mirror: int, scopes: Sequence[int], *, after: int = 0, limit: int
@@ -143,36 +147,6 @@ async def read_links(cursor: AsyncCursor[Row], ids: Sequence[int]) -> list[Link]
     """Return links by id, ends included."""
     await cursor.execute(SQL["links"].replace(b"{link}", LINK), {"ids": list(ids)})
     return await whole_links(cursor)
-
-
-async def _adopt(
-    cursor: AsyncCursor[Row], mirror: int, side: str, scope: int, at: datetime, limit: int
-) -> tuple[int, bool]:
-    """Adopt among the next `limit` arrivals of a scope.
-
-    Returns how many were adopted, and whether there may be more arrivals.
-    """
-    place = {"mirror": mirror, "scope": scope, "side": side, "at": at}
-    await cursor.execute(SQL["adoption"], place)
-    row = await cursor.fetchone()
-    await cursor.execute(SQL["arrivals"], {**place, "after": row[0] if row else 0, "limit": limit})
-    arrivals = await cursor.fetchall()
-    if not arrivals:
-        return 0, False
-    await cursor.execute(SQL["move_adoption"], {**place, "arrived": arrivals[-1][1]})
-    taken = [row for row in arrivals if row[4]]
-    if taken:
-        keys = [secrets.token_hex(_KEY_BYTES) for _ in taken]
-        await cursor.execute(SQL["new_links"], {**place, "keys": keys})
-        ids = {row[1]: row[0] async for row in cursor}
-        ends = {
-            "account": taken[0][2],
-            "links": [ids[key] for key in keys],
-            "external_ids": [row[3] for row in taken],
-            "records": [row[0] for row in taken],
-        }
-        await cursor.execute(SQL["new_ends"], {**place, **ends})
-    return len(taken), len(arrivals) == limit
 
 
 async def _name_ends(
@@ -305,25 +279,3 @@ async def _recipe_of(cursor: AsyncCursor[Row], mirror: int) -> int:
     row = await cursor.fetchone()
     assert row is not None, "the mirror is not known"
     return int(row[0])
-
-
-async def write_story(
-    cursor: AsyncCursor[Row], lines: Sequence[tuple[int, Note]], run: int, at: datetime
-) -> None:
-    """Add lines to the stories of links."""
-    if lines:
-        await cursor.executemany(
-            SQL["insert_story"],
-            [
-                {
-                    "link": link,
-                    "at": at,
-                    "code": note.code,
-                    "text": note.text,
-                    "end": note.end,
-                    "run": run,
-                    "data": to_json(note.data) if note.data else None,
-                }
-                for link, note in lines
-            ],
-        )

@@ -15,7 +15,8 @@ from truckroll.store.links import (
     whole_links,
 )
 from truckroll.store.links import SQL as LINKS
-from truckroll.store.planning import read_links, write_story
+from truckroll.store.planning import read_links
+from truckroll.store.story import write_story
 from truckroll.sync.types import Hold, Link, Note, RecordRow
 
 SQL = named_sql("stories")

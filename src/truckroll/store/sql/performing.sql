@@ -27,8 +27,7 @@ update link_end e set open = %(open)s, base = %(base)s, given = %(given)s, holds
 where e.id = %(end)s
 
 -- name: finish_link
-update link set row = row + 1, hold = coalesce(%(hold)s, hold),
-  hold_detail = coalesce(%(hold_detail)s, hold_detail), holds = %(holds)s,
+update link set row = row + 1, holds = %(holds)s,
   touched = touched + %(due)s::boolean::int,
   look_at = case when %(due)s then %(at)s when due then look_at
     else coalesce(%(retry_at)s, look_at) end,
@@ -43,7 +42,7 @@ on conflict (tenant, at, recipe, account, scope, removal, status)
 do update set writes = tally.writes + excluded.writes
 
 -- name: open_intents
-select id, step, raw from step where recipe = %(recipe)s and open order by id
+select id, step, raw, opened_at from step where recipe = %(recipe)s and open order by id
 
 -- name: counts_scope
 select removal, status, sum(writes)::bigint from tally

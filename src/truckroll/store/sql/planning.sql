@@ -1,19 +1,58 @@
 -- name: adoption
-select arrived from adoption where mirror = %(mirror)s and scope = %(scope)s for update
+select arrived, again from adoption
+where mirror = %(mirror)s and scope = %(scope)s for update
 
 -- name: arrivals
--- Records after the last one looked at, with whether the mirror has them already.
-select r.id, r.arrived, r.account, r.external_id,
-  r.state = 'live' and r.owned and (
-    select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is null
-from record r
+-- Records after the last one looked at.
+select {arrival} from record r
 where r.scope = %(scope)s and r.arrived > %(after)s
 order by r.arrived
 limit %(limit)s
 
+-- name: passed_over
+select {arrival} from record r
+where r.id = any(%(again)s::bigint[])
+order by r.arrived
+
 -- name: move_adoption
-insert into adoption (mirror, scope, arrived) values (%(mirror)s, %(scope)s, %(arrived)s)
-on conflict (tenant, mirror, scope) do update set arrived = excluded.arrived
+insert into adoption (mirror, scope, arrived, again)
+values (%(mirror)s, %(scope)s, %(arrived)s, %(again)s)
+on conflict (tenant, mirror, scope) do update set arrived = excluded.arrived, again = excluded.again
+
+-- name: moved
+-- Per record the links, by mark or series, whose last source end is gone by somebody's hand and
+-- undecided. Each step is a look-up of its own, which no plan can turn into a walk of all links.
+select r.id, f.link, o.id
+from unnest(%(records)s::bigint[]) with ordinality wanted (id, n)
+cross join lateral (
+  select id, mark, series from record where record.id = wanted.id limit 1) r
+cross join lateral (
+  select l.id from link l where l.mirror = %(mirror)s and l.key = r.mark
+  union
+  select e.link from link_end e
+  where e.record = any(array(
+      select g.id from record g where g.series = r.series and g.state = 'gone'))
+    and e.mirror = %(mirror)s and e.side = 'source') f (link)
+cross join lateral (select key, state from link where link.id = f.link limit 1) l
+cross join lateral (
+  select id, state, record, removed_by_hub, decided from link_end e
+  where e.link = f.link and e.side = 'source'
+  order by e.generation desc, e.id limit 1) o
+cross join lateral (select state, series from record where record.id = o.record limit 1) g
+where l.state = 'live' and g.state = 'gone' and o.state <> 'released'
+  and not o.removed_by_hub and o.decided = '' and (l.key = r.mark or g.series = r.series)
+order by wanted.n, f.link
+
+-- name: move_end
+insert into link_end (link, mirror, side, account, scope, external_id, key, generation, state,
+  record, base, given)
+select e.link, e.mirror, e.side, %(account)s, %(scope)s, %(external_id)s, e.key, e.generation + 1,
+  'live', %(record)s, e.base, e.given
+from link_end e where e.id = %(end)s
+
+-- name: move_link
+update link set row = row + 1, look_at = %(at)s, due = true, touched = touched + 1
+where id = %(link)s
 
 -- name: new_links
 insert into link (mirror, key, look_at, due)
@@ -48,7 +87,8 @@ select {link} from link l where l.id = any(%(ids)s::bigint[]) order by l.id
 select e.link, e.id, e.side, e.account, e.scope, coalesce(r.external_id, e.external_id), e.key,
   e.generation, case when e.record is null or e.state = 'released' then e.state else r.state end,
   r.version, coalesce(r.owned, true), r.fields, e.base, e.given, e.holds, r.seen_order, r.changed,
-  r.seen_at, r.gone_at, e.removed_by_hub, e.open, e.decided, r.series
+  r.seen_at, r.gone_at,
+  e.removed_by_hub and (e.state = 'released' or r.state is distinct from 'live'), e.open, e.decided, r.series
 from link_end e left join lateral (
   select * from record where record.id = e.record limit 1) r on true
 where e.link = any(%(links)s::bigint[])
@@ -56,10 +96,14 @@ order by e.id
 
 -- name: candidates
 -- `+ 0` leaves the indexes of the keys as the only way in: by scope the cost would grow with it.
-select {record} from record r
+select {record}, (
+  select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is not null
+from record r
 where r.scope + 0 = any(%(scopes)s::bigint[]) and r.state = 'live'
   and (r.coarse = any(%(coarse)s::text[]) or r.mark = any(%(marks)s::text[]))
-  and (select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is null
+  and (select e.id from link_end e
+    where e.record = r.id and e.mirror = %(mirror)s and e.state <> 'released'
+      and (select l.state from link l where l.id = e.link) = 'live' limit 1) is null
 order by r.id
 
 -- name: unlinked

@@ -1,0 +1,104 @@
+"""Adoption: links for records that no link has, and moved records given to the links they had."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg import AsyncCursor
+
+from truckroll.store.base import Row
+from truckroll.store.links import SQL
+from truckroll.store.story import write_story
+from truckroll.sync.types import Note
+
+_KEY_BYTES = 8
+# The columns of an arrival: `free` says that it may be linked and is not yet in the mirror,
+# `marked` that it carries the mark of one of the mirror's links.
+_ARRIVAL = b"""r.id, r.arrived, r.account, r.external_id,
+  r.state = 'live' and r.owned and (
+    select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is null,
+  r.mark is not null and (
+    select l.id from link l where l.mirror = %(mirror)s and l.key = r.mark limit 1) is not null,
+  r.series is not null"""
+
+
+class _Arrival(NamedTuple):
+    id: int
+    arrived: int
+    account: int
+    external_id: str
+    free: bool
+    marked: bool
+    serial: bool
+
+
+async def adopt_in_scope(
+    cursor: AsyncCursor[Row], mirror: int, side: str, scope: int, at: datetime, limit: int
+) -> tuple[int, bool]:
+    """Adopt among the next `limit` arrivals of a scope, and those passed over before.
+
+    Returns how many were adopted, and whether there may be more arrivals.
+    """
+    place = {"mirror": mirror, "scope": scope, "side": side, "at": at}
+    await cursor.execute(SQL["adoption"], place)
+    row = await cursor.fetchone()
+    after, again = row or (0, [])
+    passed_over = await _arrivals(cursor, "passed_over", {**place, "again": again}) if again else []
+    fresh = await _arrivals(cursor, "arrivals", {**place, "after": after, "limit": limit})
+    if not fresh and not passed_over:
+        return 0, False
+    seen = {one.id: one for one in (*passed_over, *fresh)}
+    free = [one for one in seen.values() if one.free]
+    moved = await _moved(cursor, free, place) if side == "source" else set()
+    waiting = [one.id for one in free if one.marked and one.id not in moved]
+    taken = [one for one in free if not one.marked and one.id not in moved]
+    if fresh or waiting != again:
+        arrived = fresh[-1].arrived if fresh else after
+        await cursor.execute(SQL["move_adoption"], {**place, "arrived": arrived, "again": waiting})
+    if taken:
+        await _link(cursor, taken, place)
+    return len(taken) + len(moved), len(fresh) == limit
+
+
+async def _arrivals(cursor: AsyncCursor[Row], query: str, place: dict[str, Any]) -> list[_Arrival]:
+    await cursor.execute(SQL[query].replace(b"{arrival}", _ARRIVAL), place)
+    return [_Arrival(*row) async for row in cursor]
+
+
+async def _link(cursor: AsyncCursor[Row], taken: Sequence[_Arrival], place: dict[str, Any]) -> None:
+    """Make a new link for each of these records."""
+    keys = [secrets.token_hex(_KEY_BYTES) for _ in taken]
+    await cursor.execute(SQL["new_links"], {**place, "keys": keys})
+    ids = {row[1]: row[0] async for row in cursor}
+    ends = {
+        "account": taken[0].account,
+        "links": [ids[key] for key in keys],
+        "external_ids": [one.external_id for one in taken],
+        "records": [one.id for one in taken],
+    }
+    await cursor.execute(SQL["new_ends"], {**place, **ends})
+
+
+async def _moved(
+    cursor: AsyncCursor[Row], free: Iterable[_Arrival], place: dict[str, Any]
+) -> set[int]:
+    """Give records to the links of the ones that they were; return which were."""
+    asked = {one.id: one for one in free if one.marked or one.serial}
+    if not asked:
+        return set()
+    await cursor.execute(SQL["moved"], {**place, "records": list(asked)})
+    given: set[int] = set()
+    links: set[int] = set()
+    for record, link, end in await cursor.fetchall():
+        if record in given or link in links:
+            continue
+        given.add(record)
+        links.add(link)
+        one = asked[record]
+        to = {"account": one.account, "external_id": one.external_id, "record": record, "end": end}
+        await cursor.execute(SQL["move_end"], {**place, **to})
+        await cursor.execute(SQL["move_link"], {**place, "link": link})
+    note = Note(code="moved", text="it was moved, and keeps its identity")
+    await write_story(cursor, [(link, note) for link in sorted(links)], 0, place["at"])
+    return given
