@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,9 +162,9 @@ _COPIES = {
 }
 
 
-def _grow(url: str, had: int, links: int) -> None:
+def _grow(url: str, links: int) -> None:
     """Copy the thousand appointments until there are `links`, and let the database settle."""
-    first, last = had // BASE, links // BASE - 1
+    copies = f"generate_series(1::bigint, {links // BASE - 1}) c"
     with psycopg.connect(url, autocommit=True, options="-c search_path=truckroll") as connection:
         connection.execute("set session_replication_role = replica")  # the keys are known to fit
         for table, changed in _COPIES.items():
@@ -178,7 +179,7 @@ def _grow(url: str, had: int, links: int) -> None:
             values = ", ".join(changed.get(name, name).format(apart=_APART) for name in columns)
             connection.execute(
                 f"insert into {table} ({', '.join(columns)}) select {values}"
-                f" from {table}, generate_series({first}::bigint, {last}) c where id < {_APART}"
+                f" from {table}, {copies} where id < {_APART}"
             )
         connection.execute(
             "update scope s set live = (select count(*) from record r where r.scope = s.id)"
@@ -221,24 +222,22 @@ def _fresh_pass(home: Path, links: int) -> dict[str, float]:
 
 
 def measure(sizes: list[int], rounds: int) -> dict[int, list[dict[str, float]]]:
-    """Return the passes at each size, the first of each size (a cold cache) left out."""
-    found: dict[int, list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory(prefix="truckroll-bench-") as folder:
-        home = Path(folder) / "home"
-        held = Embedded(home)
-        url = held.hold()
-        try:
+    """Return the passes at each size, in turns; the first of each size (cold) is left out."""
+    found: dict[int, list[dict[str, float]]] = {links: [] for links in sizes}
+    with tempfile.TemporaryDirectory(prefix="truckroll-bench-") as folder, ExitStack() as stack:
+        homes = {links: Path(folder) / str(links) for links in sizes}
+        for links, home in homes.items():
+            held = Embedded(home)
+            stack.callback(held.erase)  # under root the data stand elsewhere
+            url = held.hold()
+            stack.callback(held.let_go)
             asyncio.run(_fill(home))
-            had = BASE
-            for links in sizes:
-                if links > had:
-                    _grow(url, had, links)
-                    had = links
-                found[links] = [_fresh_pass(home, links) for _ in range(rounds + 1)][1:]
-        finally:
-            held.let_go()
-            held.erase()  # under root the data stand elsewhere
-    return found
+            if links > BASE:
+                _grow(url, links)
+        for _ in range(rounds + 1):
+            for links, home in homes.items():
+                found[links].append(_fresh_pass(home, links))
+    return {links: passed[1:] for links, passed in found.items()}
 
 
 def figures(*, sizes: list[int], rounds: int) -> list[Figure]:
