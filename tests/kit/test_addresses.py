@@ -103,7 +103,7 @@ def test_public_servers_and_odd_ports_are_allowed(url):
 
 def test_a_house_server_is_allowed_where_a_person_says_so():
     assert checked_url("http://192.168.1.2:5232/", private=True, system="Radicale").port == 5232
-    with pytest.raises(GiveUp, match="Allow private addresses"):
+    with pytest.raises(GiveUp, match="private = yes"):
         checked_url("http://192.168.1.2:5232/", private=False, system="Radicale")
 
 

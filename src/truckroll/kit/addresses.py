@@ -112,7 +112,7 @@ def allow(address: str, *, private: bool, system: str, host: str) -> None:
     if how == "inside":
         raise GiveUp(
             f"{what} leads into a private network, which this account may not reach. "
-            "Allow private addresses for the account if the server is your own."
+            "Say private = yes for the account if the server is your own."
         )
     raise GiveUp(f"{what} is one that no server may have. Check the address.")
 
