@@ -21,11 +21,10 @@ class CrashError(Exception):
     """The process died here."""
 
 
-class Diary(MemoryStore):
-    """A store that keeps what was ever agreed and said, and can die at two places."""
+class Keeping:
+    """What a diary keeps beside a store: all that was ever agreed and said. It can die twice."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.crash = ""
         self.said: list[object] = []
         self.texts: list[str] = []
@@ -36,8 +35,7 @@ class Diary(MemoryStore):
             self.crash = ""
             raise CrashError(where)
 
-    async def journal(self, run, decisions, *, at):
-        opened = await super().journal(run, decisions, at=at)
+    def journalled(self, opened, decisions):
         for one in decisions:
             self.said += one.link.agreed.values()
             self.texts += [note.text for note in one.notes]
@@ -50,8 +48,22 @@ class Diary(MemoryStore):
             self._dies("after journal")
         return opened
 
-    async def finish(self, run, outcomes, *, at):
+    def finishing(self) -> None:
         self._dies("before finish")
+
+
+class Diary(Keeping, MemoryStore):
+    """The twin of the store with a diary."""
+
+    def __init__(self) -> None:
+        MemoryStore.__init__(self)
+        Keeping.__init__(self)
+
+    async def journal(self, run, decisions, *, at):
+        return self.journalled(await super().journal(run, decisions, at=at), decisions)
+
+    async def finish(self, run, outcomes, *, at):
+        self.finishing()
         await super().finish(run, outcomes, at=at)
 
 
@@ -61,7 +73,7 @@ class Chaos:
     Each operation does nothing where it does not apply, so any sequence of them is a history.
     """
 
-    def __init__(self, systems: dict[str, dict], **rules) -> None:
+    def __init__(self, systems: dict[str, dict], *, store=None, **rules) -> None:
         self.numbers = itertools.count(1)
         self.typed: list[tuple[str, str, str, object]] = []
         self.restored: set[tuple[str, str]] = set()
@@ -71,7 +83,7 @@ class Chaos:
         self.answered = False
         self.doubt = False
         self.kept = rules.get("drift") == "keep"
-        self.store = Diary()
+        self.store = store or Diary()
         ends = {name: Nasty(name.upper(), **knobs) for name, knobs in systems.items()}
         self.a = ends.pop("a")
         self.ends = {"a": self.a, **ends}

@@ -87,14 +87,14 @@ def step(chaos: Chaos, chance: random.Random) -> None:
     chance.choices([act for _, act in acts], weights)[0]()
 
 
-def history(seed: int, steps: int = 40) -> Chaos:
+def history(seed: int, steps: int = 40, store=None) -> Chaos:
     """Live through the history of a seed, and hold it to what must hold."""
     chance = random.Random(seed)
     drawn = rules(chance)
     ends = systems(chance)
     if drawn.get("per") == "":
         ends = {name: knobs for name, knobs in ends.items() if name in ("a", "b")}
-    chaos = Chaos(ends, **drawn)
+    chaos = Chaos(ends, store=store, **drawn)
     chaos.make("a", people(chance) or ("b",))
     chaos.run()
     for _ in range(steps):
