@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import re
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from support.chaos import Diary, Keeping
+from support.chaos import Keeping
 from truckroll.store.base import to_json
 from truckroll.store.open import open_store
 from truckroll.store.performing import decode_step
@@ -204,24 +205,24 @@ def counted_keys():
     return SimpleNamespace(token_hex=lambda _bytes: f"{next(numbers):016x}")
 
 
-def what_came(store: Diary | RealDiary, chaos) -> dict[str, object]:
-    """Return all that a person could tell two stores apart by."""
-    systems = {name: system.show() for name, system in chaos.ends.items()}
-    logs = {name: system.log for name, system in chaos.ends.items()}
-    links = {
-        link.key: (
-            link.state,
-            link.agreed,
-            [
-                (end.side, end.scope, end.external_id, end.generation, end.state, end.decided)
-                + (end.removed_by_hub, end.open, end.base, end.given, end.holds, end.shown)
-                for end in map_ends(store, link)
-            ],
-        )
-        for link in store.link_rows.values()
+def what_came(chaos) -> dict[str, object]:
+    """Return all that two stores could be told apart by, but for the numbers of rows and runs."""
+    return {
+        "systems": {name: system.show() for name, system in chaos.ends.items()},
+        "logs": {name: system.log for name, system in chaos.ends.items()},
+        "links": {
+            link.key: (link.state, link.ended_why, link.agreed, [_end(end) for end in link.ends])
+            for link in map(chaos.store._loaded, chaos.store.link_rows.values())
+        },
     }
-    return {"systems": systems, "logs": logs, "links": links}
 
 
-def map_ends(store, link):
-    return store._loaded(link).ends
+def _end(end) -> dict[str, object]:
+    """Return an end without what is the store's own: ids, orders of observations."""
+    own = ("id", "seen_order", "changed", "seen_at")
+    holds = {
+        slot: (hold.reason, re.sub(r"run \d+", "run", hold.detail), hold.answer, hold.of)
+        for slot, hold in end.holds.items()
+    }
+    fields = msgspec.structs.asdict(end) | {"holds": holds}
+    return {name: value for name, value in fields.items() if name not in own}

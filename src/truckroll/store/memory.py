@@ -38,6 +38,7 @@ class MemoryStore:
         self.steps: dict[int, tuple[int, Step, Outcome | None, datetime]] = {}
         self.story: list[tuple[int, str, str]] = []
         self.runs: dict[int, Mapping[str, Any]] = {}
+        self.hurried: set[int] = set()
         self._ids = itertools.count(1)
         self._orders = itertools.count(1)
         self._keys = itertools.count(1)
@@ -84,6 +85,15 @@ class MemoryStore:
                 return "same"
             self._gone(old, at)
             return "gone"
+        if (
+            old is not None
+            and isinstance(item, Seen)
+            and (item.version, "live") == (old.version, old.state)
+            and item.version is not None
+        ):
+            self.records[scope, item.id] = msgspec.structs.replace(old, seen_at=at)
+            self.seen_by[old.id] = listing
+            return "same"
         record = self._row(scope, kind, item, old, at)
         self.records[scope, item.id] = record
         self.raw[record.id] = item.raw
@@ -117,10 +127,8 @@ class MemoryStore:
         changed = dict(old.changed) if old else {}
         names = [
             name
-            for name in item.fields.keys() | before.keys()
-            if not (
-                name in item.fields and name in before and same(item.fields[name], before[name])
-            )
+            for name, value in item.fields.items()
+            if not (name in before and same(value, before[name]))
         ]
         order = old.seen_order if old else 0
         if names or old is None or old.state != "live":
@@ -134,7 +142,7 @@ class MemoryStore:
             kind=kind,
             state="live",
             version=item.version,
-            fields=dict(item.fields),
+            fields={**before, **item.fields},  # what was not read stays
             mark=item.mark,
             series=item.series,
             owned=item.owned,
@@ -175,6 +183,7 @@ class MemoryStore:
         for link in list(self.link_rows.values()):
             for end in link.ends:
                 if (end.scope, end.external_id) == (record.scope, record.external_id):
+                    self.hurried.add(link.id)
                     self._save(msgspec.structs.replace(link, look_at=at))
 
     def _save(self, link: Link) -> None:
@@ -205,14 +214,13 @@ class MemoryStore:
             or (end.removed_by_hub and end.state == "released"),
         )
 
-    def _linked(self, mirror: int) -> dict[tuple[int, str], tuple[Link, End]]:
-        return {
-            (end.scope, end.external_id): (link, end)
-            for link in self.link_rows.values()
-            if self.mirror_of[link.id] == mirror
-            for end in link.ends
-            if end.external_id
-        }
+    def _linked(self, mirror: int) -> dict[tuple[int, str], list[tuple[Link, End]]]:
+        linked: dict[tuple[int, str], list[tuple[Link, End]]] = {}
+        for link in self.link_rows.values():
+            for end in link.ends if self.mirror_of[link.id] == mirror else ():
+                if end.external_id:
+                    linked.setdefault((end.scope, end.external_id), []).append((link, end))
+        return linked
 
     async def adopt(
         self, mirror: int, side: str, scopes: Sequence[int], *, at: datetime, limit: int
@@ -265,6 +273,7 @@ class MemoryStore:
                 generation=old.generation + 1,
                 state="live",
                 holds={},
+                open=False,
             )
             ends = (*link.ends, end)
             self._save(msgspec.structs.replace(self.link_rows[link.id], ends=ends, look_at=at))
@@ -311,15 +320,14 @@ class MemoryStore:
     ) -> list[RecordRow]:
         linked = self._linked(mirror)
         found = []
-        for one in self.records.values():
+        for one in sorted(self.records.values(), key=lambda record: record.id):
             if one.scope not in scopes or one.state != "live":
                 continue
             if KINDS[one.kind].coarse(one.fields) not in coarse and one.mark not in marks:
                 continue
-            held = linked.get((one.scope, one.external_id))
-            ended = held is not None and (held[0].state == "ended" or held[1].state == "released")
-            if held is None or ended:
-                found.append(msgspec.structs.replace(one, ended=ended))
+            held = linked.get((one.scope, one.external_id), [])
+            if all(link.state == "ended" or end.state == "released" for link, end in held):
+                found.append(msgspec.structs.replace(one, ended=bool(held)))
         return found
 
     async def journal(
@@ -331,6 +339,7 @@ class MemoryStore:
             stored = self.link_rows[link.id]
             if stored.row != link.row:
                 continue
+            self.hurried.discard(link.id)
             ids = {end.id: end.id if end.id > 0 else next(self._ids) for end in link.ends}
             ends = tuple(msgspec.structs.replace(end, id=ids[end.id]) for end in link.ends)
             by = {name: ids.get(end, end) for name, end in link.by.items()}
@@ -348,6 +357,11 @@ class MemoryStore:
             return []
         id_ = next(self._ids)
         self.steps[id_] = (run, step, None, at)
+        link = self.link_rows[step.link]
+        ends = tuple(
+            msgspec.structs.replace(end, open=end.open or end.id == step.end) for end in link.ends
+        )
+        self.link_rows[link.id] = msgspec.structs.replace(link, ends=ends)
         record = self.records.get((step.scope, step.external_id))
         raw = self.raw.get(record.id, b"") if record else b""
         return [OpenStep(id_, step, raw)]
@@ -378,6 +392,10 @@ class MemoryStore:
             look_at = self._look_at(step, outcome, at)
             end = msgspec.structs.replace(end, holds=end.holds | outcome.holds)
         ends[step.end] = end
+        if look_at == at:
+            self.hurried.add(link.id)
+        elif link.id in self.hurried:
+            look_at = link.look_at  # due already: nothing puts that off
         self._save(msgspec.structs.replace(link, ends=tuple(ends.values()), look_at=look_at))
 
     def _look_at(self, step: Step, outcome: Outcome, at: datetime) -> datetime | None:
@@ -388,7 +406,7 @@ class MemoryStore:
         if outcome.kind == "gone" and step.external_id:
             self._store(step.scope, 0, step.kind, Missing(step.external_id), at)
         if outcome.shown is not None:
-            self._store(step.scope, 0, step.kind, _seen(outcome, step), at)
+            self._store(step.scope, 0, step.kind, self._told(outcome, step), at)
         return at
 
     def _done(self, step: Step, outcome: Outcome, end: End, at: datetime) -> tuple[End, bool]:
@@ -419,12 +437,26 @@ class MemoryStore:
 
     def _reply(self, step: Step, outcome: Outcome, at: datetime) -> None:
         """Store the reply as the record's observation, without making the link due."""
-        seen = _seen(outcome, step)
+        seen = self._told(outcome, step)
         old = self.records.get((step.scope, seen.id))
         record = self._row(step.scope, step.kind, seen, old, at)
-        mark = step.create_key.split("-", 1)[0] or (old.mark if old else None)
-        self.records[step.scope, seen.id] = msgspec.structs.replace(record, mark=mark)
+        self.records[step.scope, seen.id] = record
         self.raw[record.id] = outcome.raw
+
+    def _told(self, outcome: Outcome, step: Step) -> Seen:
+        """Return a reply as an item; of a known record it says nothing of mark and owner."""
+        id_ = outcome.external_id or step.external_id
+        old = self.records.get((step.scope, id_))
+        made = self.link_rows[step.link].key if step.op == "create" else None
+        return Seen(
+            id=id_,
+            fields=outcome.shown or {},
+            version=outcome.version,
+            raw=outcome.raw,
+            mark=made or (old.mark if old else None),
+            series=outcome.series or (old.series if old else None),
+            owned=old.owned if old else True,
+        )
 
     async def open_intents(self, recipe: int) -> list[OpenStep]:
         del recipe
@@ -462,13 +494,3 @@ class MemoryStore:
 
     async def end_run(self, run: int, summary: Mapping[str, Any]) -> None:
         self.runs[run] = summary
-
-
-def _seen(outcome: Outcome, step: Step) -> Seen:
-    return Seen(
-        id=outcome.external_id or step.external_id,
-        fields=outcome.shown or {},
-        version=outcome.version,
-        raw=outcome.raw,
-        series=outcome.series,
-    )

@@ -51,7 +51,7 @@ def observe(
 ) -> Observed:
     """Compare an item with what is held of it; `orders` gives the next observation's number.
 
-    A `reply` to a write says nothing of a known record's mark and owner.
+    A `reply` to a write says nothing of a known record's owner, and of its mark if it made it.
     """
     if isinstance(item, Missing):
         if held is None or held.state == "gone":
@@ -62,7 +62,8 @@ def observe(
         return _new(item, kind, state, next(orders))
     if reply and isinstance(item, Seen):
         series = item.series or held.series
-        item = msgspec.structs.replace(item, mark=held.mark, owned=held.owned, series=series)
+        mark = item.mark or held.mark
+        item = msgspec.structs.replace(item, mark=mark, owned=held.owned, series=series)
     if item.version is not None and item.version == held.version and held.state == state:
         return Observed(news="same", held=held.id)
     return _again(item, held, kind, state, orders)
