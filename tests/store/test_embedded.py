@@ -396,3 +396,42 @@ def test_a_socket_directory_that_others_may_enter_is_refused(home, monkeypatch, 
     monkeypatch.setattr("truckroll.store.server._ORPHANS_SECONDS", 0)
     with pytest.raises(DatabaseTrouble, match="others may enter"):
         embedded(home).hold()
+
+
+async def test_a_private_place_for_temporary_files_does_not_keep_the_server_from_its_password(
+    new_home, tmp_path, monkeypatch
+):
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    monkeypatch.setattr("tempfile.tempdir", str(private))
+    async with embedded(new_home) as server:
+        assert answer(server.url) == 42
+        assert not list(server._server.sockets.glob("password-*"))
+
+
+_LEAVES = """
+import sys
+from pathlib import Path
+from truckroll.store.embedded import Embedded
+Embedded(Path(sys.argv[1]), durable=False).hold()
+"""
+
+
+async def test_a_starter_that_leaves_first_leaves_without_a_warning(home):
+    command = [sys.executable, "-X", "dev", "-W", "always", "-c", _LEAVES, str(home)]
+    left = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, check=True
+    )
+    assert left.stderr == ""
+    async with embedded(home) as server:
+        assert answer(server.url) == 42
+
+
+async def test_a_server_that_another_holder_stopped_is_no_zombie_of_its_starter(home):
+    starter, other = embedded(home), embedded(home)
+    starter.hold()
+    pid = starter.pid
+    other.hold()
+    starter.let_go()
+    other.let_go()
+    await until(lambda: not Path(f"/proc/{pid}").exists())

@@ -102,7 +102,7 @@ async def observe_items(
     """Write observations of one scope, whose row is locked; return what each was.
 
     `place` holds `account`, `scope`, `listing` and `at`. Sights of unchanged records and links
-    are left to the caller. A `reply` says nothing of a known record's mark and owner.
+    are left to the caller. A `reply` says nothing of a known record's owner.
     """
     await cursor.execute(SQL["held"], {**place, "ids": [item.id for item in items]})
     held = {row[1]: Held(*row) async for row in cursor}

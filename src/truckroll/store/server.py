@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,10 +40,6 @@ _SINCE_18 = {"io_method": "sync"}
 _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-# Servers outlive the holder that started them; a process reaps its own when they end.
-_children: dict[int, subprocess.Popen[bytes]] = {}
-
-
 class Server:
     """The server of a home. Calls that change anything are made under the home's start lock."""
 
@@ -69,7 +66,6 @@ class Server:
         if pid is not None:
             self._wait_until_ready(pid)
             return
-        _reap()
         self._drop_foreign_pid_file()
         deadline = time.monotonic() + _ORPHANS_SECONDS
         while True:
@@ -96,7 +92,6 @@ class Server:
                         f"The database in {self.data} does not stop; process {pid} still runs."
                     )
                 time.sleep(_POLL_SECONDS)
-            _reap()
         shutil.rmtree(self.sockets, ignore_errors=True)
 
     def erase(self) -> None:
@@ -169,8 +164,9 @@ class Server:
 
     @contextlib.contextmanager
     def _password_file(self) -> Iterator[str]:
-        """Give a file with the password that the server's account may read."""
-        with tempfile.NamedTemporaryFile("w", prefix="truckroll-") as secret:
+        """Give a file with the password that the server's account may read and reach."""
+        self._own_directory(self.sockets)
+        with tempfile.NamedTemporaryFile("w", prefix="password-", dir=self.sockets) as secret:
             secret.write((self.home / "postgres.password").read_text())
             secret.flush()
             os.chown(secret.name, self.account.uid, self.account.gid)
@@ -195,7 +191,8 @@ class Server:
                 umask=0o077,
                 **self._as_account(),
             )
-        _children[child.pid] = child
+        # It outlives this holder, or not; whenever it ends while we live, it leaves no zombie.
+        threading.Thread(target=child.wait, name="postgres ends", daemon=True).start()
         self._wait_until_ready(child.pid)
 
     def _wait_until_ready(self, pid: int) -> None:
@@ -206,7 +203,6 @@ class Server:
             if written == pid and len(lines) > 7 and lines[7].strip() == "ready":  # noqa: PLR2004
                 return
             if not _runs(pid):
-                _reap()
                 break
             time.sleep(_POLL_SECONDS)
         raise DatabaseTrouble(f"The database did not start; {self.home / 'postgres.log'} says why.")
@@ -234,14 +230,6 @@ class Server:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _reap() -> None:
-    """Forget the servers that this process started and that have ended, and their zombies."""
-    for pid, child in list(_children.items()):
-        if not _runs(pid):
-            child.wait()
-            del _children[pid]
 
 
 def _socket_directory(state: Path) -> Path:
