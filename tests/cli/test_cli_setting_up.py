@@ -113,7 +113,41 @@ def test_an_account_that_a_recipe_needs_stays(desk):
     desk.work(job("J-1"))
     kept = desk("account", "remove", "jobs")
     assert kept.code == 2
-    assert "appointments-to-calendars" in kept.err
+    assert "truckroll recipe remove appointments-to-calendars" in kept.err
+
+
+def test_a_removed_recipe_does_nothing_and_installed_again_knows_its_records(desk):
+    desk.work(job("J-1"))
+    name = "appointments-to-calendars"
+    desk.well("apply")
+    made = desk.events()
+    assert desk.well("recipe", "remove", name, "--json").json["removed"] == name
+    listed = {one["name"]: one for one in desk.well("recipe", "list", "--json").json["recipes"]}
+    assert listed[name]["installed"] == 0
+    assert desk("plan").code == 2
+    assert desk("recipe", "remove", name).code == 2
+    told = desk("why", "J-1")
+    assert f"the recipe {name} was removed" in told.out
+    assert "new in" in told.out
+    assert desk.events() == made
+    desk.well("recipe", "install", name, "--from", "jobs", "--to", "field")
+    desk.change("J-1", Title="Boiler repair")
+    desk.well("apply")
+    assert list(desk.events()) == list(made)
+    assert "Boiler repair" in next(iter(desk.events().values()))
+
+
+def test_an_account_can_be_removed_once_its_recipe_is(desk):
+    desk.work(job("J-1"))
+    desk.well("apply")
+    desk.well("recipe", "remove", "appointments-to-calendars")
+    desk.well("account", "remove", "jobs")
+    assert [one["name"] for one in desk.well("account", "list", "--json").json["accounts"]] == [
+        "field"
+    ]
+    told = desk("why", "Boiler service")
+    assert told.code == 1
+    assert "a calendar that is not in use now" in told.out
 
 
 def test_recipes_are_shown_set_and_rolled_back(desk):

@@ -156,7 +156,9 @@ async def remove(hub: Hub, name: str) -> None:
     for recipe in await hub.store.recipes():
         if name in _named(recipe.bindings):
             raise TroubleError(
-                f'the recipe "{recipe.name}" works on "{name}"; remove the recipe first', usage=True
+                f'the recipe "{recipe.name}" works on "{name}"; remove the recipe first:'
+                f"  truckroll recipe remove {recipe.name}",
+                usage=True,
             )
     await hub.store.remove_account(account.name)
 

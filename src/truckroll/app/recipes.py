@@ -12,6 +12,7 @@ from truckroll.app.trouble import TroubleError, known
 from truckroll.model.time import zone_info
 from truckroll.recipes.check import check, load
 from truckroll.recipes.compile import builtin, check_choices
+from truckroll.sync.ports import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -216,6 +217,18 @@ async def rollback(hub: Hub, name: str, version: int) -> Change:
     row = await _installed(hub, name)
     await _touch(hub, parsed(row.toml, name))
     return Change(name=name, version=new)
+
+
+async def remove(hub: Hub, name: str) -> None:
+    """Let a recipe be installed no more; what it made stays where it is, as does its story.
+
+    Installed again it finds its records again. Raises TroubleError.
+    """
+    await _installed(hub, name)
+    try:
+        await hub.store.remove_recipe(name)
+    except Busy as busy:
+        raise TroubleError(busy.says) from busy
 
 
 async def _installed(hub: Hub, name: str) -> Row:

@@ -10,16 +10,19 @@ import msgspec
 from truckroll.app.holds import look_at
 from truckroll.app.installed import Installed, load_installed
 from truckroll.app.passes import labels
+from truckroll.app.systems import scope_label
 from truckroll.app.trouble import TroubleError
 from truckroll.app.views import hold_view, ref_of
 from truckroll.model.records import as_text
 from truckroll.model.time import wall, zone_info
+from truckroll.recipes.check import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from truckroll.app.hub import Hub
+    from truckroll.store.recipes import Recipe as Row
     from truckroll.sync.types import Decision, End, Link, RecordRow
 
 _MOST = 8
@@ -70,7 +73,8 @@ async def why(hub: Hub, ref: str, recipe: str = "") -> Found:
     Raises TroubleError, with what sounds like it, for one that was never heard of.
     """
     rows = await hub.store.recipes()
-    names = [recipe] if recipe or not rows else [row.name for row in rows]
+    left = [] if recipe else await hub.store.removed_recipes()
+    names = [recipe] if recipe or not (rows or left) else [row.name for row in rows]
     all_installed = [await load_installed(hub, name) for name in names]
     told: list[WhyView] = []
     several: list[str] = []
@@ -81,6 +85,8 @@ async def why(hub: Hub, ref: str, recipe: str = "") -> Found:
             several += [" · ".join(filter(None, ref_of(link))) for link in live]
         elif live:
             told += [await _told(hub, installed, link) for link in live]
+    for row in left if not told and not several else ():
+        told += await _told_of_removed(hub, row, ref)
     if not told and not several:
         records = await hub.store.find_records(ref)
         if len(records) > _MOST:
@@ -94,27 +100,72 @@ async def why(hub: Hub, ref: str, recipe: str = "") -> Found:
 
 async def _told(hub: Hub, installed: Installed, link: Link) -> WhyView:
     (decision,) = await look_at(hub, installed, [link]) if _readable(installed, link) else (None,)
-    label, zone = labels(installed), installed.zone
-    ref, title, when = ref_of(link)
+    label = labels(installed)
     holds = [hold_view(link, hold, label) for hold in decision.holds] if decision else []
+    ended = [f"it is not kept in step any more: {link.ended_why}"] if link.state == "ended" else []
+    return msgspec.structs.replace(
+        await _story(hub, link, installed.row.name, installed.zone),
+        places=_places(installed, link, label),
+        because=[one.detail for one in holds] + ended,
+        will_go=[one.release for one in holds if one.release],
+        next_steps=_next(decision, label),
+    )
+
+
+async def _told_of_removed(hub: Hub, row: Row, ref: str) -> list[WhyView]:
+    """Tell of what a removed recipe kept in step; nothing of it is planned any more."""
+    recipe = load(row.toml, row.name)
+    if isinstance(recipe, list):
+        return []
+    mirror = await hub.store.mirror_id(row.id, next(iter(recipe.mirrors.values())).name)
+    systems = {one.id: one.system for one in await hub.store.accounts()}
+    label = {
+        one.id: scope_label(systems[one.account], one.scope.title)
+        for one in await hub.store.scopes()
+    }
+    zone = row.bindings.get("zone", "") or "UTC"
+    return [
+        msgspec.structs.replace(
+            await _story(hub, link, row.name, zone),
+            places=[
+                _place(end, label.get(end.scope, "a calendar that is not in use now"), zone)
+                for end in _present(link)
+            ],
+            because=[f"the recipe {row.name} was removed: it is not kept in step any more"],
+            will_go=[f"when the recipe is installed again:  truckroll recipe install {row.name}"],
+        )
+        for link in (await hub.store.find_links(ref, mirror))[:_MOST]
+    ]
+
+
+async def _story(hub: Hub, link: Link, recipe: str, zone: str) -> WhyView:
+    """Return what a link was and what happened to it; where it is now is left open."""
+    ref, title, when = ref_of(link)
     shown = [end.shown for end in link.ends if end.side == "source"] or [dict(link.agreed)]
     lines = [
         LineView(at=_local(one.at, zone), code=one.code, text=one.text, run=one.run)
         for one in await hub.store.story(link.id)
     ]
-    ended = [f"it is not kept in step any more: {link.ended_why}"] if link.state == "ended" else []
     return WhyView(
         ref=ref,
         title=title,
         when=when,
         location=as_text(shown[0].get("location")),
-        recipe=installed.row.name,
-        places=_places(installed, link, label),
-        because=[one.detail for one in holds] + ended,
-        will_go=[one.release for one in holds if one.release],
-        next_steps=_next(decision, label),
+        recipe=recipe,
+        places=[],
+        because=[],
+        will_go=[],
+        next_steps=[],
         story=lines,
     )
+
+
+def _present(link: Link) -> list[End]:
+    """Return the ends that stand for their places: the latest generations."""
+    ends: dict[int, End] = {}
+    for end in sorted(link.ends, key=lambda one: (one.side != "source", one.id)):
+        ends[end.scope] = end
+    return list(ends.values())
 
 
 def _readable(installed: Installed, link: Link) -> bool:
@@ -130,16 +181,15 @@ def _next(decision: Decision | None, label: Callable[[int], str]) -> list[str]:
 
 
 def _places(installed: Installed, link: Link, label: Callable[[int], str]) -> list[PlaceView]:
-    ends: dict[int, End] = {}
-    for end in sorted(link.ends, key=lambda one: (one.side != "source", one.id)):
-        ends[end.scope] = end  # the latest generation stands for the place
-    views = [_place(end, label(end.scope), installed.zone) for end in ends.values()]
+    ends = _present(link)
+    views = [_place(end, label(end.scope), installed.zone) for end in ends]
+    taken = {end.scope for end in ends}
     people = link.agreed.get("people") or next(
         (end.shown.get("people") for end in link.ends if end.side == "source"), ()
     )
     for person in people if installed.mirror.per and isinstance(people, tuple) else ():
         for place in installed.people.get(person, ()):
-            if place.scope not in ends:
+            if place.scope not in taken:
                 view = PlaceView(place=label(place.scope), here=False, says="not here")
                 views.append(view)
     return views

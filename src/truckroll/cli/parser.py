@@ -175,6 +175,8 @@ def _recipes(commands: Sub) -> None:
     rollback = _command(group, "rollback", "recipes:rollback", "install an earlier version again")
     rollback.add_argument("name")
     rollback.add_argument("version", type=int)
+    remove = _command(group, "remove", "recipes:remove", "stop a recipe; what it made stays")
+    remove.add_argument("name")
 
 
 def _people(commands: Sub) -> None:

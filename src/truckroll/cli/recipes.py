@@ -1,4 +1,4 @@
-"""recipe list, show, check, install, set, history, rollback."""
+"""recipe list, show, check, install, set, history, rollback, remove."""
 
 from __future__ import annotations
 
@@ -165,4 +165,14 @@ async def rollback(args: Namespace, screen: Screen) -> int:
         change = await recipes.rollback(hub, args.name, args.version)
     screen.data(change)
     _changed(screen, change, f"{args.name} is as in version {args.version} again")
+    return 0
+
+
+async def remove(args: Namespace, screen: Screen) -> int:
+    """Let a recipe be installed no more."""
+    async with hub_of(args) as hub:
+        await recipes.remove(hub, args.name)
+    screen.data({"removed": args.name})
+    screen.line(f"  {screen.sign(well=True)} {args.name} is removed; nothing follows any more")
+    screen.line("    What it made stays where it is; installed again, it takes it up again.")
     return 0

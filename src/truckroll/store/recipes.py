@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from truckroll.store.base import Base, Row, named_sql, to_json
+from truckroll.store.runs import lock_name
+from truckroll.sync.ports import Busy
 
 SQL = named_sql("recipes")
 
@@ -56,6 +58,26 @@ class RecipesStore(Base):
     async def recipes(self) -> list[Recipe]:
         """Return the present version of every recipe, by name."""
         return await self._recipes(SQL["recipes"], None)
+
+    async def remove_recipe(self, name: str) -> None:
+        """Let a recipe be installed no more: it is not listed, and nothing runs of it.
+
+        Its versions, links, ends and stories are kept; where it is installed again they are its
+        own. Raises KeyError where no such recipe is installed, and Busy while a run of it works.
+        """
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["remove"], {"name": name})
+            row = await cursor.fetchone()
+            if row is None:
+                raise KeyError(name)
+            await cursor.execute(SQL["alone"], {"name": lock_name(self._tenant, row[0])})
+            alone = await cursor.fetchone()
+            if alone is None or not alone[0]:
+                raise Busy("A run of this recipe is at work. Wait until it is done.")
+
+    async def removed_recipes(self) -> list[Recipe]:
+        """Return the last version of every recipe that was removed, by name."""
+        return await self._recipes(SQL["recipes"], None, removed=True)
 
     async def history(self, name: str) -> list[Recipe]:
         """Return all versions of a recipe, the oldest first."""
@@ -112,9 +134,11 @@ class RecipesStore(Base):
             assert row is not None
             return int(row[0])
 
-    async def _recipes(self, query: bytes, name: str | None) -> list[Recipe]:
+    async def _recipes(
+        self, query: bytes, name: str | None, *, removed: bool = False
+    ) -> list[Recipe]:
         async with self._transaction() as cursor:
-            await cursor.execute(query, {"name": name})
+            await cursor.execute(query, {"name": name, "removed": removed})
             return [_recipe(row) async for row in cursor]
 
 

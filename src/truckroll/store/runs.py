@@ -17,6 +17,11 @@ _BATCH = 500
 _outcomes = msgspec.json.Decoder(Outcome)
 
 
+def lock_name(tenant: int, recipe: int) -> str:
+    """Return the name of the advisory lock that is held while a run of a recipe works."""
+    return f"truckroll.recipe {tenant} {recipe}"
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run of a recipe. `ended_at` is None while it is at work, or if its process died."""
 
@@ -37,7 +42,7 @@ class RunsStore(Base):
 
         The lock is the connection's: a process that dies gives it up.
         """
-        lock = {"name": f"truckroll.recipe {self._tenant} {recipe}"}
+        lock = {"name": lock_name(self._tenant, recipe)}
         async with self._pool.connection() as connection:
             held = await connection.execute(
                 "select pg_try_advisory_lock(hashtextextended(%(name)s, 0))", lock

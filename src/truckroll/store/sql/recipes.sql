@@ -10,13 +10,19 @@ from recipe_version where recipe = %(recipe)s
 returning version
 
 -- name: set_version
-update recipe set version = %(version)s where id = %(recipe)s
+update recipe set version = %(version)s, removed_at = null where id = %(recipe)s
 
 -- name: recipes
 select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at
 from recipe r join recipe_version v on v.recipe = r.id and v.version = r.version
-where %(name)s::text is null or r.name = %(name)s
+where (%(name)s::text is null or r.name = %(name)s) and (r.removed_at is not null) = %(removed)s
 order by r.name
+
+-- name: remove
+update recipe set removed_at = now() where name = %(name)s and removed_at is null returning id
+
+-- name: alone
+select pg_try_advisory_xact_lock(hashtextextended(%(name)s, 0))
 
 -- name: history
 select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at
