@@ -337,3 +337,80 @@ async def test_mirrors_in_a_ring_do_not_lock_each_other_out(store):
     here = [await write(link, link.ends[0], "here") for link in returning]
     await asyncio.gather(*(store.finish(1, batch, at=AT) for batch in (there, here[::-1])))
     assert await store.open_intents(world.recipe) == []
+
+
+async def test_a_write_after_which_more_was_found_makes_its_link_due_then(store):
+    world = await make_world(store)
+    (link,) = await world.adopted()
+    opened = await world.follower(link)
+    await world.finish(opened, "done", **reply("x0"), retry_at=later(minutes=3))
+    assert await world.due(at=later(minutes=2)) == []
+    assert [one.id for one in await world.due(at=later(minutes=3))] == [link.id]
+
+
+async def test_a_refusal_leaves_the_instant_at_which_it_is_looked_at(store):
+    world = await make_world(store)
+    (link,) = await world.adopted()
+    opened = await world.follower(link, look_again_at=later(hours=5))
+    await world.finish(opened, "refused", says="B says no.")
+    assert await world.due(at=later(hours=4)) == []
+    assert [one.id for one in await world.due(at=later(hours=5))] == [link.id]
+
+
+async def test_a_removal_makes_its_link_due(store):
+    world = await make_world(store)
+    (link,) = await world.synced()
+    (opened,) = await world.journal(
+        link, world.step(link, link.ends[1].id, "delete", external_id="x0")
+    )
+    assert await world.due(at=later(hours=1)) == []
+    await world.finish(opened, "done", at=later(minutes=1), external_id="x0")
+    assert [one.id for one in await world.due(at=later(minutes=1))] == [link.id]
+
+
+async def test_open_intents_tell_since_when(store):
+    world = await make_world(store)
+    (link,) = await world.adopted()
+    await world.follower(link, at=later(minutes=7))
+    (opened,) = await store.open_intents(world.recipe)
+    assert opened.at == later(minutes=7)
+
+
+async def test_recent_writes_are_the_updates_done_since_by_end_the_oldest_first(store):
+    world = await make_world(store)
+    (link,) = await world.synced()
+    end = link.ends[1].id
+
+    async def written(title, kind, minutes):
+        now = await world.link(link.id)
+        step = world.step(now, end, "update", external_id="x0", fields={"title": title})
+        (opened,) = await world.journal(now, step)
+        shown = reply("x0", visit(title), f"w{minutes}") if kind == "done" else {}
+        await world.finish(opened, kind, at=later(minutes=minutes), **shown)
+
+    await written("early", "done", 1)
+    await written("b", "done", 10)
+    await written("never", "refused", 11)
+    await written("a", "done", 12)
+    recent = await store.recent_writes([link.id], since=later(minutes=5))
+    assert recent == {end: [{"title": "b"}, {"title": "a"}]}
+    assert await store.recent_writes([link.id + 1], since=AT) == {}
+
+
+async def test_a_removed_recipe_keeps_its_links_for_the_next_install(store):
+    world = await make_world(store)
+    (link,) = await world.synced()
+    async with store.run(world.recipe, "apply"):
+        with pytest.raises(Busy, match="at work"):
+            await store.remove_recipe("r")
+    await store.remove_recipe("r")
+    assert await store.recipes() == []
+    assert await store.recipe("r") is None
+    assert [one.name for one in await store.removed_recipes()] == ["r"]
+    with pytest.raises(KeyError):
+        await store.remove_recipe("r")
+    assert (await world.link(link.id)).ends == link.ends
+    assert await store.install_recipe("r", "text", {}, {}) == 2
+    (again,) = await store.recipes()
+    assert (again.id, await store.mirror_id(again.id, "m")) == (world.recipe, world.mirror)
+    assert await store.removed_recipes() == []

@@ -276,3 +276,19 @@ async def test_a_next_generation_is_an_end_of_its_own(store):
         ("x0", 0, "gone"),
         ("x9", 1, "live"),
     ]
+
+
+async def test_candidates_tell_of_records_that_were_let_go(store):
+    world = await make_world(store)
+    released, ended, kept = await world.synced(seen("1"), seen("2"), seen("3"))
+    source, target = released.ends
+    await world.journal(replace(released, ends=(source, replace(target, state="released"))))
+    await world.journal(replace(ended, state="ended"))
+    await world.page(seen("free"), scope=world.target)
+    found = await store.candidates(world.mirror, [world.target], ["20261208T080000Z"], [])
+    assert {one.external_id: one.ended for one in found} == {
+        released.ends[1].external_id: True,
+        ended.ends[1].external_id: True,
+        "free": False,
+    }
+    assert kept.ends[1].external_id not in {one.external_id for one in found}
