@@ -1,19 +1,44 @@
 """The store and its in-memory twin live through the same histories, and end up the same."""
 
+import secrets
 from contextlib import contextmanager
+from functools import partial
+from inspect import signature
 from unittest.mock import patch
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 
-from support.real import Database, RealDiary, counted_keys, what_came
+from support.nasty import World
+from support.real import Database, Real, RealDiary, counted_keys, what_came
 from support.scenario import history
+from sync import test_histories
+
+STORIES = {
+    name: told
+    for name, told in vars(test_histories).items()
+    if name.startswith("test_") and not signature(told).parameters
+}
 
 
-@pytest.fixture
-def database(database_url, tmp_path):
-    made = Database(database_url, tmp_path / "home")
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def database(server_url, template, tmp_path_factory):
+    """Return one database for all: each history is a tenant of its own."""
+    place = tmp_path_factory.mktemp("twins")
+    with new_database(server_url, template) as url:
+        made = Database(url, place / "home")
+        yield made
+        made.close()
+
+
+@contextmanager
+def new_database(server_url, template):
+    name = f"truckroll_twins_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}")
+        yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+        connection.execute(f"drop database {name} with (force)")
 
 
 @contextmanager
@@ -45,3 +70,10 @@ def test_the_store_does_what_its_twin_does(database, first):
 @pytest.mark.parametrize("first", range(1000, 1300, 50))
 def test_the_store_does_what_its_twin_does_in_many_histories(database, first):
     live_twice(database, range(first, first + 50))
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_the_told_histories_end_well_on_the_real_store(database, story):
+    on_it = partial(World, store=Real(database))
+    with known_keys(), patch.object(test_histories, "World", on_it):
+        await STORIES[story]()
