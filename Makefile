@@ -25,7 +25,7 @@ lint: $(STAMP)
 	$(RUN)/lint-imports
 
 bench: $(STAMP)
-	$(UV) pip install --quiet --python $(RUN)/python -r requirements-bench.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(RUN)/python --require-hashes -r requirements-bench.txt
 	$(RUN)/python -m bench
 
 # Locks name versions and hashes, never an index: the machine's own index is used.
@@ -37,8 +37,9 @@ lock:
 $(STAMP): pyproject.toml requirements-dev.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
 	command -v uv >/dev/null || test -x $(VENV)/bin/uv || $(RUN)/python -m pip install --quiet uv
-	$$(command -v uv || echo $(VENV)/bin/uv) pip install --quiet --python $(RUN)/python --require-hashes -r requirements-dev.txt
+	$$(command -v uv || echo $(VENV)/bin/uv) pip install --quiet --compile-bytecode --python $(RUN)/python --require-hashes -r requirements-dev.txt
 	$$(command -v uv || echo $(VENV)/bin/uv) pip install --quiet --python $(RUN)/python --no-deps --editable .
+	$(RUN)/python -m compileall -q src
 	touch $(STAMP)
 
 clean:
