@@ -209,7 +209,7 @@ def what_came(chaos) -> dict[str, object]:
     """Return all that two stores could be told apart by, but for the numbers of rows and runs."""
     return {
         "systems": {name: system.show() for name, system in chaos.ends.items()},
-        "logs": {name: system.log for name, system in chaos.ends.items()},
+        "logs": {name: list(system.log) for name, system in chaos.ends.items()},
         "links": {
             link.key: (link.state, link.ended_why, link.agreed, [_end(end) for end in link.ends])
             for link in map(chaos.store._loaded, chaos.store.link_rows.values())

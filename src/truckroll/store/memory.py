@@ -153,9 +153,15 @@ class MemoryStore:
         )
 
     def _gone(self, record: RecordRow, at: datetime) -> None:
-        gone = msgspec.structs.replace(record, state="gone", gone_at=at)
-        self.records[record.scope, record.external_id] = gone
+        gone = self._absent(record, at)
         self._due_by_record(gone, at)
+
+    def _absent(self, record: RecordRow, at: datetime) -> RecordRow:
+        """Note a record's absence; the instant is that of its first observation."""
+        if record.state != "gone":
+            record = msgspec.structs.replace(record, state="gone", gone_at=at)
+            self.records[record.scope, record.external_id] = record
+        return record
 
     async def finish_listing(self, scope: int, listing: int, *, at: datetime) -> list[RecordRow]:
         self.scopes[scope] = msgspec.structs.replace(self.scopes[scope], complete_at=at)
@@ -363,8 +369,7 @@ class MemoryStore:
         )
         self.link_rows[link.id] = msgspec.structs.replace(link, ends=ends)
         record = self.records.get((step.scope, step.external_id))
-        raw = self.raw.get(record.id, b"") if record else b""
-        return [OpenStep(id_, step, raw)]
+        return [OpenStep(id_, step, self.raw.get(record.id, b"") if record else b"")]
 
     # Performing
 
@@ -381,10 +386,10 @@ class MemoryStore:
         link = self.link_rows[step.link]
         ends = {end.id: end for end in link.ends}
         end = ends[step.end]
-        look_at = link.look_at
+        look_at, at_once = link.look_at, outcome.kind in ("conflict", "gone")
         if outcome.kind == "done":
-            end, ended = self._done(step, outcome, end, at)
-            look_at = at if ended else (outcome.retry_at or look_at)
+            end, at_once = self._done(step, outcome, end, at)
+            look_at = at if at_once else (outcome.retry_at or look_at)
         elif outcome.kind == "unknown":
             end = msgspec.structs.replace(end, open=True)
         else:
@@ -392,7 +397,7 @@ class MemoryStore:
             look_at = self._look_at(step, outcome, at)
             end = msgspec.structs.replace(end, holds=end.holds | outcome.holds)
         ends[step.end] = end
-        if look_at == at:
+        if at_once:
             self.hurried.add(link.id)
         elif link.id in self.hurried:
             look_at = link.look_at  # due already: nothing puts that off
@@ -416,9 +421,7 @@ class MemoryStore:
                 self._reply(step, outcome, at)
                 state, decided = "released", "cancel"
             else:
-                key = (step.scope, step.external_id)
-                gone = msgspec.structs.replace(self.records[key], state="gone", gone_at=at)
-                self.records[key] = gone
+                self._absent(self.records[step.scope, step.external_id], at)
                 state, decided = "gone", end.decided
             removed = msgspec.structs.replace(
                 end, state=state, decided=decided, removed_by_hub=True
