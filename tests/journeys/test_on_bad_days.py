@@ -282,9 +282,7 @@ async def test_a_record_that_changes_whenever_we_write_is_held(store, tmp_path, 
             assert [hold.reason for hold in view.holds] == ["conflict"], brief(view)
             assert proxy.count("PUT") == 1 + 3
             assert (await acme.apply()).writes == 0
-            assert proxy.count("PUT") == 1 + 3
+            assert proxy.count("PUT") == 1 + 2 * 3
             proxy.clear()
-            acme.rows[0]["Title"] = "Moved to the cellar"
-            acme.save()
             mended = await acme.apply()
             assert (mended.writes, mended.held) == (1, 0), brief(mended)

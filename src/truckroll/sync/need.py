@@ -107,7 +107,7 @@ def _drop(work: Work, at: At) -> None:
 def _plan(work: Work, at: At, step: Step) -> None:
     """Add a step, unless just this write was refused before or the field is churning."""
     held = at.holds.get("write")
-    if refused_before(held, step.op, step.fields):
+    if refused_before(held, step):
         return
     churning = work.ctx.churn(at.end.id, step.fields)
     if churning and not (held is not None and held.answer):

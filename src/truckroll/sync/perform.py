@@ -37,7 +37,7 @@ from truckroll.kit.errors import (
 from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
 from truckroll.sync.reply import Settled, refusal, settle, settle_found
-from truckroll.sync.types import Outcome, Step
+from truckroll.sync.types import FieldHold, Outcome, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ class Performer:
     `hands` gives per account what to work with, `scopes` the scopes by row id. `progress` hears
     of every outcome. An account that needs a person's sign-in, is set up wrongly, or leaves
     several writes in a row without an answer, is left alone for the rest of the run; its steps
-    wait in order. A write that meets its third conflict in a run is held.
+    wait in order. A write that meets its third conflict is held until the next run.
     """
 
     def __init__(
@@ -151,8 +151,11 @@ class Performer:
         self._conflicts[end] += 1
         if self._conflicts[end] < CONFLICTS:
             return outcome
-        says = f"the record in {hand.label} changes whenever we write to it; it is left as it is"
-        return refused(opened, says, "conflict")
+        says = (
+            f"the record in {hand.label} changes whenever we write to it; the next run tries again"
+        )
+        holds = {"write": FieldHold(reason="conflict", detail=says)}
+        return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())
 
     def _later(self, opened: OpenStep, says: str) -> Outcome:
         return Outcome(step=opened.id, kind="later", says=says, retry_at=self._now())
@@ -207,9 +210,9 @@ def _removes(step: Step) -> bool:
     return step.op in ("delete", "unlink") or (step.op == "cancel" and not step.fields)
 
 
-def refused(opened: OpenStep, says: str, reason: str = "refused") -> Outcome:
+def refused(opened: OpenStep, says: str) -> Outcome:
     """Return the outcome of a write that was refused for good, held with the vendor's words."""
-    holds = refusal(opened.step.op, opened.step.fields, says, reason)
+    holds = refusal(opened.step, says)
     return Outcome(step=opened.id, kind="refused", says=says, holds=holds)
 
 

@@ -13,21 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from truckroll.kit.normal import Stored
+    from truckroll.sync.types import Step
 
 
-def refusal(op: str, fields: Fields, says: str, reason: str = "refused") -> dict[str, FieldHold]:
+def refusal(step: Step, says: str) -> dict[str, FieldHold]:
     """Return the hold of a write that was refused: it ends when something else is to be written."""
-    return {"write": FieldHold(reason=reason, detail=says, of=_digest(op, fields))}
+    return {"write": FieldHold(reason="refused", detail=says, of=_digest(step))}
 
 
-def refused_before(hold: FieldHold | None, op: str, fields: Fields) -> bool:
+def refused_before(hold: FieldHold | None, step: Step) -> bool:
     """Tell whether just this write was refused before and nobody said to try again."""
-    return hold is not None and not hold.answer and hold.of == _digest(op, fields)
+    return hold is not None and not hold.answer and hold.of == _digest(step)
 
 
-def _digest(op: str, fields: Fields) -> str:
-    ordered = dict(sorted(fields.items()))
-    return hashlib.sha256(op.encode() + encode_fields(ordered)).hexdigest()[:16]
+def _digest(step: Step) -> str:
+    ordered = dict(sorted(step.fields.items()))
+    return hashlib.sha256(step.op.encode() + encode_fields(ordered)).hexdigest()[:16]
 
 
 class Settled(NamedTuple):

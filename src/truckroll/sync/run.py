@@ -253,7 +253,8 @@ async def perform(
 ) -> None:
     """Plan, journal and perform in rounds, until nothing is due or three rounds have passed.
 
-    While a batch is being performed the next is planned and journalled.
+    While a batch is being performed the next is planned, journalled and begun, so that no account
+    waits for the last writes of a batch.
     """
     scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
 
@@ -268,15 +269,26 @@ async def perform(
 
     performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
     for _ in range(ROUNDS):
-        queue: asyncio.Queue[list[OpenStep] | None] = asyncio.Queue(maxsize=2)
+        queue: asyncio.Queue[list[OpenStep] | None] = asyncio.Queue(maxsize=1)
+        room = asyncio.Semaphore(2)
         async with asyncio.TaskGroup() as group:
             group.create_task(_feed(job, run, report, queue))
             while (opened := await queue.get()) is not None:
                 report.steps.extend(one.step for one in opened)
-                await performer.perform(opened)
+                await room.acquire()
+                group.create_task(_perform_batch(performer, opened, room))
         if not report.outcomes["conflict"] and not report.outcomes["gone"]:
             break
     report.stopped_accounts = {key: error.says for key, error in performer.stopped.items()}
+
+
+async def _perform_batch(
+    performer: Performer, opened: list[OpenStep], room: asyncio.Semaphore
+) -> None:
+    try:
+        await performer.perform(opened)
+    finally:
+        room.release()
 
 
 async def undo(job: Job, undone: int, run: int, report: Report) -> None:

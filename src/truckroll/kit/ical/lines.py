@@ -64,7 +64,8 @@ class Component:
 
     def line(self, name: str) -> Line | None:
         """Return the first line of a name."""
-        return next(iter(self.lines(name)), None)
+        found = (one for one in self.items if isinstance(one, Line) and one.name == name)
+        return next(found, None)
 
     def text(self, name: str) -> str | None:
         """Return the first TEXT value of a name, without its escapes, or None."""

@@ -152,12 +152,14 @@ def changes(zone: str, year: int) -> tuple[Change, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=256)
 def make_vtimezone(zone: str, first: int, last: int | None) -> Component:
     """Return the VTIMEZONE of an IANA zone for events of the years `first` to `last`.
 
     Made from the tz database. Where the changes follow a yearly pattern they are written as
     rules without end; others (Morocco's) are written one by one, until five years after
-    `last`, or 30 after `first` where the events have no end (None).
+    `last`, or 30 after `first` where the events have no end (None). The same one is given to
+    every caller that asks alike: it goes into calendars as it is and is never edited.
     """
     begin = max(first - 2, 1)
     final = min(max(first + _SPAN, (last or first) + 5), 9990)

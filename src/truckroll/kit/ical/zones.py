@@ -230,6 +230,7 @@ def _samples(
     return [(at, offset_at(described, at, years)) for at in moments]
 
 
+@lru_cache(maxsize=512)
 def difference(
     zone: str, described: tuple[Observance, ...], years: Years, slack: timedelta = _SECOND
 ) -> tuple[datetime, timedelta, timedelta] | None:
