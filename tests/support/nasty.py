@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,14 @@ from truckroll.kit.normal import LOSSLESS, Stored, stored
 from truckroll.recipes.mirror import Line, Mirror, Place, Problem
 from truckroll.store.memory import MemoryStore
 from truckroll.sync.context import AccountFacts, Context
+from truckroll.sync.fold import fold_key
 from truckroll.sync.perform import Hand
 from truckroll.sync.run import Job, Report, Tally, adopt, check, observe, perform, planned, undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FIELDS = ("title", "notes", "status", "when", "people", "occurrences")
+FIELDS = ("title", "notes", "status", "when", "people", "occurrences", "customer")
 T0 = datetime(2026, 12, 1, 8, tzinfo=UTC)
 
 
@@ -320,6 +322,7 @@ class World:
             originates=self.mirror.originates,
             context=self._context,
             now=self.now,
+            fold=partial(fold_key, self.mirror) if self.mirror.fold else None,
         )
 
     async def run(self, *, confirmed: int = 0) -> Report:

@@ -17,6 +17,7 @@ from truckroll.recipes.compile import compile_mirror
 from truckroll.recipes.mirror import Mirror, Place, Problem
 from truckroll.sync.churn import HOUR, churning
 from truckroll.sync.context import AccountFacts, Context
+from truckroll.sync.fold import fold_key
 from truckroll.sync.perform import Hand
 from truckroll.sync.run import Job
 
@@ -166,6 +167,7 @@ async def open_job(hub: Hub, installed: Installed) -> AsyncIterator[Job]:
             context=_context(hub, installed, hands),
             now=hub.now,
             budget=installed.mirror.write_budget,
+            fold=partial(fold_key, installed.mirror) if installed.mirror.fold else None,
         )
 
 

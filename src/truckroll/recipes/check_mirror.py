@@ -6,6 +6,7 @@ from typing import Any
 from truckroll.model.records import Address, Contact, Kind, Money, Occurrences
 from truckroll.model.time import AllDay, Timed
 from truckroll.recipes import templates
+from truckroll.recipes.check_fold import check_fold, check_line, check_rules
 from truckroll.recipes.functions import Function
 from truckroll.recipes.schema import (
     BOTH,
@@ -70,6 +71,7 @@ def check_mirror(
         gates=tuple(use for use, _ in sheet.uses("gate", table.get("gates", []), (*path, "gates"))),
         source_maps=_source_maps(sheet, table, path, kind, maps),
         match=_match(sheet, table, path, kind),
+        fold=check_fold(sheet, table, path, kind),
     )
 
 
@@ -165,7 +167,7 @@ def _fields(
     found: list[FieldRule] = []
     lines: dict[str, int] = {}
     for index, item in enumerate(value):
-        rule = _field(sheet, item, (*at, index), kind, maps)
+        rule = _field(sheet, item, (*at, index), kind, maps, table)
         if rule is None:
             continue
         first = lines.setdefault(rule.target, sheet.places.line((*at, index)))
@@ -173,11 +175,17 @@ def _fields(
             text = f'"{rule.target}" is filled by two lines, here and in line {first}; keep one'
             sheet.slip((*at, index, "target"), text)
         found.append(rule)
+    check_rules(sheet, tuple(found), path)
     return tuple(found)
 
 
 def _field(
-    sheet: Sheet, item: Any, path: Path, kind: Kind, maps: Mapping[str, ValueMap]
+    sheet: Sheet,
+    item: Any,
+    path: Path,
+    kind: Kind,
+    maps: Mapping[str, ValueMap],
+    mirror: Mapping[str, Any],
 ) -> FieldRule | None:
     table = sheet.table(item, path, FIELD_KEYS)
     target = sheet.text(table, path, "target")
@@ -212,7 +220,8 @@ def _field(
     both = sheet.setting(table.get("both", "never"), (*path, "both"), one_of("both", BOTH))
     if both != "never":
         _check_both(sheet, table, path, maps.get(name))
-    return FieldRule(target, source, text, value, name, tuple(use for use, _ in uses), both)
+    fold = check_line(sheet, table, path, kind, mirror)
+    return FieldRule(target, source, text, value, name, tuple(use for use, _ in uses), both, fold)
 
 
 def _check_braces(sheet: Sheet, text: str, path: Path, kind: Kind) -> None:

@@ -12,7 +12,7 @@ from truckroll.recipes.check import refuses
 from truckroll.recipes.functions import describe
 from truckroll.recipes.gates import not_private, overlap_free
 from truckroll.recipes.lines import SHOWN_OF_PRIVATE, hearing_private, source_lines, target_lines
-from truckroll.recipes.mirror import Gate, Mirror, Place
+from truckroll.recipes.mirror import Fold, Gate, Mirror, Place
 from truckroll.recipes.schema import (
     RULES,
     Chosen,
@@ -100,6 +100,7 @@ def compile_mirror(
             "target": hearing_private(lines) if held and two_way else lines,
         },
         per=rule.per,
+        fold=Fold(rule.fold, _speaking(rule)) if rule.fold else None,
         place=place,
         conflict={
             one.source: _CONFLICT[both[one.target]]
@@ -113,6 +114,10 @@ def compile_mirror(
         write_budget=None if budget is None else int(budget),
         **{key: value for key, value in rules.items() if key in RULES},
     )
+
+
+def _speaking(rule: MirrorRule) -> dict[str, str]:
+    return {one.source: one.fold for one in rule.fields if one.fold}
 
 
 def _resolve(setting: Setting, chosen: Mapping[str, str | int]) -> Any:

@@ -77,6 +77,18 @@ Gate = Callable[[Fields, GateContext], Problem | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """How several source records make one link: all that share a value of `by`.
+
+    `by` is a field of the mirror, or a part of one (`contact.mail`). `rules` says for a field
+    which record speaks: latest (by start, ties by id; the default) · earliest · list (all).
+    """
+
+    by: str
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Mirror:
     """One mirror of an installed recipe.
 
@@ -89,13 +101,15 @@ class Mirror:
     `writes`: always · create · once. `per` is the field to fan out by, or "". `place` is the
     single target where the mirror does not fan out. `first`: source · target · ask.
     `originates` are the sides whose new records are created on the other side. `match` are the
-    mirror's fields by which unlinked records are matched, besides the mark.
+    mirror's fields by which unlinked records are matched, besides the mark. `fold` puts several
+    source records together; their fields go one way.
     """
 
     name: str
     kind: str
     lines: Mapping[SideName, tuple[Line, ...]]
     per: str = ""
+    fold: Fold | None = None
     place: Place | None = None
     conflict: Mapping[str, str] = field(default_factory=dict)
     drift: Literal["restore", "keep", "hold"] = "hold"

@@ -40,6 +40,10 @@ def _rules() -> str:
         f"| `both` (of a line) | the field is edited on both sides | "
         f"{' · '.join(f'`{word}`' for word in schema.BOTH)} |"
     )
+    rows.append(
+        f"| `fold` (of a line) | several records make one copy: which one speaks | "
+        f"{' · '.join(f'`{word}`' for word in schema.FOLDS)} |"
+    )
     return "\n".join(["| rule | when | words |", "|---|---|---|", *rows])
 
 

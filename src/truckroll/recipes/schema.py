@@ -87,6 +87,7 @@ class FieldRule:
     map: str = ""
     uses: tuple[Use, ...] = ()
     both: Setting = "never"
+    fold: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class MirrorRule:
     gates: tuple[Use, ...] = ()
     source_maps: Mapping[str, str] = field(default_factory=dict)
     match: tuple[str, ...] = ("when", "title")
+    fold: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def _literal(name: str) -> tuple[str, ...]:
 
 
 BOTH = ("never", "source-wins", "target-wins", "newest", "ask")
+FOLDS = ("latest", "earliest", "list")
 ORIGINATES = ("source", "both")
 PRIVATE = ("busy_only", "skip", "copy")
 
@@ -181,11 +184,13 @@ FIELD_KEYS: dict[str, str] = {
     "map": "the map that the value goes through",
     "use": "the transforms that it goes through, in this order",
     "both": "whether an edit at the target travels back, and who wins when both edit",
+    "fold": "which of the records speaks that a folding mirror puts together",
 }
 
 MIRROR_KEYS: dict[str, str] = {
     "kind": "what is mirrored",
     "per": "the field to fan out by: one copy for each of its entries",
+    "fold": "the field to put together by: one copy for all records with one value of it",
     "gates": "what a record must pass, or it waits",
     "match": "the fields by which records that are there already are recognised",
     "source_maps": "the maps through which fields of the source are read",

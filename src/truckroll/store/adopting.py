@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from psycopg import AsyncCursor
 
 from truckroll.store.base import Row
+from truckroll.store.folding import KEY_BYTES, adopt_folded
 from truckroll.store.links import SQL
 from truckroll.store.story import write_story
+from truckroll.sync.ports import FoldKey
 from truckroll.sync.types import Note
 
-_KEY_BYTES = 8
 # The columns of an arrival: `free` says that it may be linked and is not yet in the mirror,
 # `marked` that it carries the mark of one of the mirror's links.
 _ARRIVAL = b"""r.id, r.arrived, r.account, r.external_id,
@@ -34,10 +35,17 @@ class _Arrival(NamedTuple):
 
 
 async def adopt_in_scope(
-    cursor: AsyncCursor[Row], mirror: int, side: str, scope: int, at: datetime, limit: int
+    cursor: AsyncCursor[Row],
+    mirror: int,
+    side: str,
+    scope: int,
+    at: datetime,
+    limit: int,
+    fold: FoldKey | None = None,
 ) -> tuple[int, bool]:
     """Adopt among the next `limit` arrivals of a scope, and those passed over before.
 
+    With `fold` no record is one that moved: it comes to the link of its key anyway.
     Returns how many were adopted, and whether there may be more arrivals.
     """
     place = {"mirror": mirror, "scope": scope, "side": side, "at": at}
@@ -50,13 +58,15 @@ async def adopt_in_scope(
         return 0, False
     seen = {one.id: one for one in (*passed_over, *fresh)}
     free = [one for one in seen.values() if one.free]
-    moved = await _moved(cursor, free, place) if side == "source" else set()
+    moved = await _moved(cursor, free, place) if side == "source" and not fold else set()
     waiting = [one.id for one in free if one.marked and one.id not in moved]
     taken = [one for one in free if not one.marked and one.id not in moved]
     if fresh or waiting != again:
         arrived = fresh[-1].arrived if fresh else after
         await cursor.execute(SQL["move_adoption"], {**place, "arrived": arrived, "again": waiting})
-    if taken:
+    if taken and fold is not None:
+        await adopt_folded(cursor, mirror, [one.id for one in taken], fold, at)
+    elif taken:
         await _link(cursor, taken, place)
     return len(taken) + len(moved), len(fresh) == limit
 
@@ -68,7 +78,7 @@ async def _arrivals(cursor: AsyncCursor[Row], query: str, place: dict[str, Any])
 
 async def _link(cursor: AsyncCursor[Row], taken: Sequence[_Arrival], place: dict[str, Any]) -> None:
     """Make a new link for each of these records."""
-    keys = [secrets.token_hex(_KEY_BYTES) for _ in taken]
+    keys = [secrets.token_hex(KEY_BYTES) for _ in taken]
     await cursor.execute(SQL["new_links"], {**place, "keys": keys})
     ids = {row[1]: row[0] async for row in cursor}
     ends = {

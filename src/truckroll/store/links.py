@@ -16,7 +16,7 @@ SQL = named_sql("planning")
 
 # The columns of a link in the order of `_link`.
 LINK = b"""l.id, l.mirror, l.key, l.state, l.ended_why, l.agreed, l.agreed_by, l.hold,
-  l.hold_detail, l.undone, l.look_at, l.row, l.touched"""
+  l.hold_detail, l.undone, l.look_at, l.row, l.touched, l.fold"""
 _field_holds = msgspec.json.Decoder(dict[str, FieldHold])
 
 
@@ -57,6 +57,7 @@ def _link(row: Row, ends: Sequence[End]) -> Link:
         look_at=row[10],
         row=row[11],
         touched=row[12],
+        fold=row[13],
         ends=tuple(ends),
     )
 

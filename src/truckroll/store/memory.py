@@ -14,7 +14,8 @@ import msgspec
 
 from truckroll.kit.contract import Missing, Page, Scope, Seen, Unreadable
 from truckroll.model.records import KINDS, Fields, same
-from truckroll.sync.ports import Counts, OpenStep, PageResult, StoredScope
+from truckroll.store.memory_folding import MemoryFolding
+from truckroll.sync.ports import Counts, FoldKey, OpenStep, PageResult, StoredScope
 from truckroll.sync.types import Decision, End, Link, Outcome, RecordRow, Step
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ REMOVALS = ("delete", "cancel", "unlink")
 _MOVING = {"shown", "version", "seen_order", "changed", "seen_at", "gone_at"}
 
 
-class MemoryStore:
+class MemoryStore(MemoryFolding):
     """Holds scopes, records, links, steps and the story in plain dictionaries."""
 
     def __init__(self) -> None:
@@ -192,9 +193,6 @@ class MemoryStore:
                     self.hurried.add(link.id)
                     self._save(msgspec.structs.replace(link, look_at=at))
 
-    def _save(self, link: Link) -> None:
-        self.link_rows[link.id] = msgspec.structs.replace(link, row=link.row + 1)
-
     def _loaded(self, link: Link) -> Link:
         return msgspec.structs.replace(link, ends=tuple(self._end(end) for end in link.ends))
 
@@ -229,33 +227,24 @@ class MemoryStore:
         return linked
 
     async def adopt(
-        self, mirror: int, side: str, scopes: Sequence[int], *, at: datetime, limit: int
+        self,
+        mirror: int,
+        side: str,
+        scopes: Sequence[int],
+        *,
+        at: datetime,
+        limit: int,
+        fold: FoldKey | None = None,
     ) -> int:
         made = 0
         keys = {one.key for one in self.link_rows.values() if self.mirror_of[one.id] == mirror}
         for record in await self.unlinked(mirror, scopes, limit=limit):
-            if side == "source" and self._moved(mirror, record, at):
+            if fold is None and side == "source" and self._moved(mirror, record, at):
                 made += 1
                 continue
             if record.mark in keys:
                 continue
-            end = End(
-                id=next(self._ids),
-                side=side,  # type: ignore[arg-type] # source or target
-                account=record.account,
-                scope=record.scope,
-                external_id=record.external_id,
-                state="live",
-            )
-            link = Link(
-                id=next(self._ids),
-                mirror=mirror,
-                key=f"{next(self._keys):016x}",
-                ends=(end,),
-                look_at=at,
-            )
-            self.link_rows[link.id] = link
-            self.mirror_of[link.id] = mirror
+            self._house(mirror, side, record, fold(record.fields) if fold else "", at)
             made += 1
         return made
 

@@ -9,9 +9,10 @@ from psycopg import AsyncCursor
 
 from truckroll.store.adopting import adopt_in_scope
 from truckroll.store.base import RECORD, Base, Row, record_row, retried, to_json
+from truckroll.store.folding import regroup_due
 from truckroll.store.links import LINK, SQL, encode_holds, end_row, link_row, whole_links
 from truckroll.store.story import write_story
-from truckroll.sync.ports import OpenStep
+from truckroll.sync.ports import FoldKey, OpenStep
 from truckroll.sync.types import Decision, Link, RecordRow, Step
 
 
@@ -30,25 +31,47 @@ class _Stored(NamedTuple):
 class PlanningStore(Base):
     """Implements `sync.ports.Planning`."""
 
+    @retried
     async def adopt(
-        self, mirror: int, side: str, scopes: Sequence[int], *, at: datetime, limit: int
+        self,
+        mirror: int,
+        side: str,
+        scopes: Sequence[int],
+        *,
+        at: datetime,
+        limit: int,
+        fold: FoldKey | None = None,
     ) -> int:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
         A record that appeared, came back, or became ours is looked at once, one with the mark
         of a link of the mirror again each time: it is the hub's, or that link's record, moved.
-        The cost is that of the records since the last call. Returns how many links were made or
-        got a moved record.
+        The cost is that of the records since the last call. With `fold`, records of one key
+        share a link. Returns how many records were adopted.
         """
         made = 0
         async with self._transaction() as cursor:
             for scope in sorted(set(scopes)):
                 while made < limit:
-                    new, more = await adopt_in_scope(cursor, mirror, side, scope, at, limit - made)
+                    new, more = await adopt_in_scope(
+                        cursor, mirror, side, scope, at, limit - made, fold
+                    )
                     made += new
                     if not more:
                         break
         return made
+
+    @retried
+    async def regroup(
+        self, mirror: int, fold: FoldKey, *, at: datetime, after: int, limit: int
+    ) -> int:
+        """Bring source records whose fold key changed to the link of their key.
+
+        Looks at the next `limit` due links with id > `after`; returns the last one's id, 0 after
+        the last.
+        """
+        async with self._transaction() as cursor:
+            return await regroup_due(cursor, mirror, fold, at, after, limit)
 
     async def due(
         self, mirror: int, *, at: datetime, after: int, limit: int, everything: bool = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
 from truckroll.recipes.mirror import GateContext, Place, Problem
+from truckroll.sync.fold import LEFT, gather, keyless
 from truckroll.sync.merge import wanted
 from truckroll.sync.types import End, FieldHold, Hold, Side
 
@@ -24,13 +25,17 @@ def line_up(work: Work) -> None:
 
     A new end that nothing was done for yet is dropped where its predecessor turns out to be
     live: the decision to make it anew is taken back. An earlier copy that is seen again is held
-    `ended_before`, edits included. A decision about an end that lives again is spent.
+    `ended_before`, edits included. A decision about an end that lives again is spent. In a mirror
+    that folds, one of the source ends speaks for all.
     """
+    folds = work.ctx.mirror.fold is not None
     places: dict[tuple[str, int, int], list[At]] = {}
     for at in work.ends:
         if at.state == "gone" and not at.end.external_id:
             continue  # never made
         end = at.end
+        if folds and end.side == "source":
+            continue
         spot = ("source", 0, 0) if end.side == "source" else ("target", end.account, end.scope)
         places.setdefault(spot, []).append(at)
     for (side, _, _), here in places.items():
@@ -45,6 +50,10 @@ def line_up(work: Work) -> None:
             work.source = at
         else:
             work.followers.append(at)
+    if folds:
+        work.source = gather(work)
+        if work.source is not None and work.source.state == "live":
+            _spent(work.source)
 
 
 def _take_back(here: list[At]) -> None:
@@ -76,7 +85,10 @@ def gated(work: Work) -> str:
     "" (all pass) · "wait" (never synced: the link is held) · freeze · follow · remove.
     """
     mirror, ctx = work.ctx.mirror, work.ctx
-    if not mirror.gates:
+    gates = [gate for _, gate in mirror.gates]
+    if mirror.fold is not None and not work.link.fold:
+        gates = [keyless(mirror.fold)]
+    if not gates:
         return ""
     gate_ctx = GateContext(
         now=ctx.now,
@@ -85,7 +97,7 @@ def gated(work: Work) -> str:
         overlaps=ctx.overlaps,
         link_key=work.link.key,
     )
-    for _, gate in mirror.gates:
+    for gate in gates:
         problem = gate(work.agreed, gate_ctx)
         if problem is None:
             continue
@@ -141,7 +153,12 @@ def cancelled(work: Work) -> bool:
 
 
 def source_gone(work: Work, source: At) -> str:
-    """Apply the mirror's `deletes` rule; return what to do with the followers, or "" to wait."""
+    """Apply the mirror's `deletes` rule; return what to do with the followers, or "" to wait.
+
+    Where the records were not deleted but belong to other links now, `left` is the rule.
+    """
+    if source.decided == LEFT:
+        return work.ctx.mirror.left
     held = source.holds.get("existence")
     rule: str = work.ctx.mirror.deletes
     if source.decided in _RULED:

@@ -14,6 +14,7 @@ from truckroll.sync.existence import (
     source_gone,
     spots,
 )
+from truckroll.sync.fold import LEFT, astray
 from truckroll.sync.merge import merge
 from truckroll.sync.need import make, need, take_out
 from truckroll.sync.types import Hold
@@ -37,6 +38,9 @@ def plan_link(link: Link, ctx: Context) -> Decision:
     work = Work(link, ctx)
     if link.state == "ended":
         _seen_again(work)
+        return work.decision()
+    if astray(link, ctx.mirror):
+        work.look_again(ctx.now)
         return work.decision()
     line_up(work)
     source = work.source
@@ -63,7 +67,7 @@ def _place(work: Work, source: At | None, weighed: frozenset[str]) -> None:
         return
     if gate != "remove":
         _originate(work, source)
-    if work.source is not None:
+    if work.source is not None and work.ctx.mirror.fold is None:
         need(work, work.source)
     for at in work.followers:
         need(work, at)
@@ -86,8 +90,11 @@ def _source_is_gone(work: Work, source: At) -> None:
     rule = source_gone(work, source)
     if not rule:
         return
-    reason = f"deleted in {work.ctx.scope_label(source.end.scope)}"
-    if source.state == "released":
+    label = work.ctx.scope_label(source.end.scope)
+    reason = f"deleted in {label}"
+    if source.decided == LEFT:
+        reason = f"nothing in {label} belongs to it any more"
+    elif source.state == "released":
         rule = "unlink"
     for at in work.followers:
         take_out(work, at, rule, reason)

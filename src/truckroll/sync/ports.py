@@ -4,7 +4,7 @@ Implemented by `truckroll.store`. One store speaks for one tenant. Every method 
 transaction unless it says otherwise. All instants are aware UTC.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,6 +14,8 @@ import msgspec
 from truckroll.kit.contract import Page, Scope
 from truckroll.model.records import Fields
 from truckroll.sync.types import Decision, Link, Outcome, RecordRow, Step
+
+FoldKey = Callable[[Fields], str]  # from what a source record shows to its fold key, "" for none
 
 
 class StoredScope(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +105,14 @@ class Planning(Protocol):
     """Links in bounded batches, and what the planner decided about them."""
 
     async def adopt(
-        self, mirror: int, side: str, scopes: Sequence[int], *, at: datetime, limit: int
+        self,
+        mirror: int,
+        side: str,
+        scopes: Sequence[int],
+        *,
+        at: datetime,
+        limit: int,
+        fold: FoldKey | None = None,
     ) -> int:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
@@ -115,6 +124,18 @@ class Planning(Protocol):
         random text of 16 hex digits, and is due. Only records with `owned` true. Returns how
         many. Not adopted are records whose end in this mirror is released or belongs to an ended
         link, and those that carry the mark of any link of the mirror: the hub made them.
+        """
+        ...
+
+    async def regroup(
+        self, mirror: int, fold: FoldKey, *, at: datetime, after: int, limit: int
+    ) -> int:
+        """Bring source records whose fold key changed to the link of their key.
+
+        Looks at the next `limit` due links with id > `after`; returns the last one's id, 0 after
+        the last. What `sync.fold.regroup` decides is done: links take another key, and records
+        leave (their end is `released`, decided `left`) and join the living link of their key, or
+        a new one. All links concerned become due.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from truckroll.sync.context import Context
-    from truckroll.sync.ports import OpenStep, Store, StoredScope
+    from truckroll.sync.ports import FoldKey, OpenStep, Store, StoredScope
     from truckroll.sync.types import Decision, Outcome, RecordRow, Step
 
 BATCH = 500
@@ -39,6 +40,7 @@ class Job:
 
     `context` makes the planner's context for a batch, given the matching function and what the
     scopes that could not be read are. `sources` and `targets` are the scopes of both sides.
+    `fold` gives the key by which source records are put together, where the mirror folds.
     """
 
     recipe: int
@@ -53,6 +55,7 @@ class Job:
     context: Callable[[Sequence[Link], object, frozenset[int]], Awaitable[Context]]
     now: Callable[[], datetime]
     budget: int | None = None
+    fold: FoldKey | None = None
 
 
 @dataclass(slots=True)
@@ -110,10 +113,16 @@ async def _recover(job: Job) -> None:
 
 
 async def adopt(job: Job, side: str) -> None:
-    """Make links for the records of a side that have none."""
-    scopes = job.sources if side == "source" else job.targets
-    ids = [scope.id for scope in scopes]
-    while await job.store.adopt(job.mirror, side, ids, at=job.now(), limit=BATCH) == BATCH:
+    """Make links for the records of a side that have none, and bring folded ones together."""
+    store, now = job.store, job.now()
+    ids = [scope.id for scope in (job.sources if side == "source" else job.targets)]
+    after = 0
+    while job.fold is not None:
+        after = await store.regroup(job.mirror, job.fold, at=now, after=after, limit=BATCH)
+        if not after:
+            break
+    adopt_more = partial(store.adopt, job.mirror, side, ids, at=now, limit=BATCH, fold=job.fold)
+    while await adopt_more() == BATCH:
         pass
 
 

@@ -69,7 +69,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     `key` is stable for the link's life and goes into marks and create keys. `agreed` is in the
     mirror's terms; `by` names the end (id) on whose word each field stands. `hold` is the reason
     that holds the whole link, with `hold_detail` for people. `undone` is the run whose undo
-    holds the link's existence (0: none). `row` is the version of the stored row, `touched` how
+    holds the link's existence (0: none). `fold` is the value that its source records share in a
+    mirror that folds ("" for none). `row` is the version of the stored row, `touched` how
     often it was made due: a link touched since it was read stays due when it is journalled.
     """
 
@@ -84,6 +85,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     hold: str = ""
     hold_detail: str = ""
     undone: int = 0
+    fold: str = ""
     look_at: datetime | None = None
     row: int = 0
     touched: int = 0

@@ -110,6 +110,14 @@ class At:
             self.end = msgspec.structs.replace(self.end, key=key)
             self.dirty = True
 
+    def succeed(self, bearer: At) -> None:
+        """Take over what was weighed and held of the records that this end now speaks for."""
+        self._change()
+        bearer._change()
+        self.base, bearer.base = bearer.base, {}
+        self.given, bearer.given = bearer.given, {}
+        self.holds, bearer.holds = bearer.holds, {}
+
     def freeze(self) -> End:
         """Return the end as it is now."""
         if not self.dirty:
@@ -249,6 +257,7 @@ class Work:
             hold=self._hold[0],
             hold_detail=self._hold[1],
             undone=link.undone,
+            fold=link.fold,
             look_at=link.look_at,
             row=link.row,
             touched=link.touched,
