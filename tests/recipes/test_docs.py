@@ -32,6 +32,13 @@ def test_the_pieces_of_the_page_are_together_a_recipe_that_loads():
     assert call.render({}) is None
 
 
+def test_the_folding_recipe_of_the_page_loads():
+    (text,) = fenced("toml fold")
+    recipe = load(text, "page.toml")
+    assert isinstance(recipe, Recipe), [str(slip) for slip in recipe]
+    assert compile_mirror(recipe, {}).fold.rules == {"number": "list"}
+
+
 def test_the_slips_are_what_the_check_says():
     (bad,) = fenced("toml slips")
     (said,) = fenced("text")
