@@ -3,7 +3,7 @@
 import secrets
 from contextlib import contextmanager
 from functools import partial
-from inspect import signature
+from inspect import iscoroutinefunction, signature
 from unittest.mock import patch
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,12 +13,13 @@ import pytest
 from support.nasty import World
 from support.real import Database, Real, RealDiary, counted_keys, what_came
 from support.scenario import history
-from sync import test_histories
+from sync import test_fold, test_histories
 
 STORIES = {
-    name: told
-    for name, told in vars(test_histories).items()
-    if name.startswith("test_") and not signature(told).parameters
+    name: (module, told)
+    for module in (test_histories, test_fold)
+    for name, told in vars(module).items()
+    if name.startswith("test_") and iscoroutinefunction(told) and not signature(told).parameters
 }
 
 
@@ -74,6 +75,13 @@ def test_the_store_does_what_its_twin_does_in_many_histories(database, first):
 
 @pytest.mark.parametrize("story", STORIES)
 async def test_the_told_histories_end_well_on_the_real_store(database, story):
+    module, told = STORIES[story]
     on_it = partial(World, store=Real(database))
-    with known_keys(), patch.object(test_histories, "World", on_it):
-        await STORIES[story]()
+    with known_keys(), patch.object(module, "World", on_it):
+        await told()
+
+
+@pytest.mark.parametrize("seed", (100, 101))
+async def test_random_rows_are_folded_on_the_real_store(database, seed):
+    with patch.object(test_fold, "World", partial(World, store=Real(database))):
+        await test_fold.test_random_rows_make_what_the_plain_model_says(seed)
