@@ -81,7 +81,7 @@ async def test_the_told_histories_end_well_on_the_real_store(database, story):
         await told()
 
 
-@pytest.mark.parametrize("seed", (100, 101))
+@pytest.mark.parametrize("seed", [100, 101])
 async def test_random_rows_are_folded_on_the_real_store(database, seed):
     with patch.object(test_fold, "World", partial(World, store=Real(database))):
         await test_fold.test_random_rows_make_what_the_plain_model_says(seed)
