@@ -190,7 +190,7 @@ async def test_a_link_whose_last_record_joins_another_ends_by_the_rule_of_leavin
     await world.settle()
     a.put("1", customer="Jones")
     report = await world.run(confirmed=10)
-    assert [step.op for step in report.done] == ["delete", "update"]
+    assert sorted(step.op for step in report.done) == ["delete", "update"]
     assert events(b) == {"Jones": ("t2", 9, "n1, n2")}
     await world.settle()
     assert live(world) == ["jones"]
