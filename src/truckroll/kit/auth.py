@@ -12,7 +12,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
@@ -147,13 +147,13 @@ async def exchange_code(
         "redirect_uri": redirect_uri,
         "code_verifier": verifier,
     }
-    return await _granted(app, form, timing)
+    return await granted(app, form, timing)
 
 
 async def client_credentials(app: OAuthApp, *, timing: Timing = REAL_TIME) -> Tokens:
     """Return a token for the app itself (RFC 6749 section 4.4)."""
     form = {"grant_type": "client_credentials", "scope": " ".join(app.scopes)}
-    return await _granted(app, form, timing)
+    return await granted(app, form, timing)
 
 
 async def renew(app: OAuthApp, tokens: Tokens, *, timing: Timing = REAL_TIME) -> Tokens:
@@ -163,11 +163,12 @@ async def renew(app: OAuthApp, tokens: Tokens, *, timing: Timing = REAL_TIME) ->
     accepted, RetryLater where no answer came: the old token is then tried once more.
     """
     form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh}
-    granted = await _granted(app, form, timing)
-    return granted if granted.refresh else msgspec.structs.replace(granted, refresh=tokens.refresh)
+    new = await granted(app, form, timing)
+    return new if new.refresh else msgspec.structs.replace(new, refresh=tokens.refresh)
 
 
-async def _granted(app: OAuthApp, form: Mapping[str, str], timing: Timing) -> Tokens:
+async def granted(app: OAuthApp, form: Mapping[str, str], timing: Timing = REAL_TIME) -> Tokens:
+    """Return what a token call with this form grants (RFC 6749 section 5.1); raises as `renew`."""
     sent = {**form, **app.token_extra}
     headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
     if app.client_secret and not app.secret_in_body:
@@ -243,8 +244,37 @@ def _refusal(system: str, body: bytes, status: int) -> VendorError:
     )
 
 
+def lasting(app: OAuthApp, refresh_token: str, *, timing: Timing = REAL_TIME) -> "OAuth2":
+    """Return an `Auth` for a refresh token that may be used again and again (Google).
+
+    Access tokens live in memory alone; a person's settings keep the refresh token.
+    """
+    return in_memory(app, Tokens("", refresh_token, _LONG_AGO), timing=timing)
+
+
+def in_memory(
+    app: OAuthApp,
+    tokens: Tokens | None,
+    *,
+    grant: "Grant | None" = None,
+    timing: Timing = REAL_TIME,
+) -> "OAuth2":
+    """Return an `Auth` whose tokens need not be stored, since new ones can be had at any time."""
+
+    async def save(_: Tokens) -> None:
+        """Nothing is kept."""
+
+    async def reload() -> Tokens | None:
+        return None
+
+    return OAuth2(app, tokens, save=save, reload=reload, grant=grant, timing=timing)
+
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
 Save = Callable[[Tokens], Awaitable[None]]
 Reload = Callable[[], Awaitable[Tokens | None]]
+Grant = Callable[[], Awaitable[Tokens]]
 Alone = Callable[[], AbstractAsyncContextManager[Any]]
 
 _COOL_SECONDS, _COOL_CAP_SECONDS = 30.0, 3600.0
@@ -257,7 +287,8 @@ class OAuth2:
     `save` stores new tokens durably. `reload` returns the stored ones: another process may have
     renewed them. `alone` is a lock over all processes that use the account. A failed renewal
     cools down, from half a minute to an hour: until then the same error is raised without a call.
-    `own` says that the tokens are the app's own (client credentials), not a person's grant.
+    `own` says that the tokens are the app's own (client credentials), not a person's grant;
+    `grant` gives new ones in the system's own way (a signed assertion).
     """
 
     def __init__(
@@ -269,9 +300,11 @@ class OAuth2:
         reload: Reload,
         alone: Alone = nullcontext,
         own: bool = False,
+        grant: Grant | None = None,
         timing: Timing = REAL_TIME,
     ) -> None:
         self._app = app
+        self._other_grant = grant
         self._tokens = tokens
         self._save = save
         self._reload = reload
@@ -326,16 +359,18 @@ class OAuth2:
             if self._failure is not None and self._timing.monotonic() < self._not_before:
                 raise self._failure
             try:
-                granted = await self._grant()
+                new = await self._grant()
             except VendorError as error:
                 if isinstance(error, SignIn) and await self._adopted():
                     return
                 self._cool_down(error)
                 raise
-            self._unsaved = granted
-            await self._keep(granted)
+            self._unsaved = new
+            await self._keep(new)
 
     async def _grant(self) -> Tokens:
+        if self._other_grant is not None:
+            return await self._other_grant()
         if self._own:
             return await client_credentials(self._app, timing=self._timing)
         if self._tokens is None or not self._tokens.refresh:

@@ -24,6 +24,7 @@ from truckroll.kit.errors import (
     VendorError,
 )
 from truckroll.kit.http import Response
+from truckroll.kit.normal import html_to_text
 from truckroll.kit.pace import retry_after, utc_now
 from truckroll.kit.secrets import redact
 
@@ -98,7 +99,8 @@ def check(
     rule = rule or _by_status(response.status, bool(record))
     if rule is None:
         return
-    says = _sentence(rule.says, system, record, _words(body, words_at, secrets))
+    found = _words(body, words_at, secrets) or _page_words(response, secrets)
+    says = _sentence(rule.says, system, record, found)
     says = f"{says} [{response.status}]."
     if issubclass(rule.raises, RetryLater):
         raise rule.raises(says, _after(response))
@@ -195,9 +197,21 @@ def _words(body: Any, places: Sequence[str], secrets: Iterable[str]) -> str:
     for place in places:
         for value in values_at(body, place):
             if isinstance(value, str) and value.strip():
-                line = " ".join(redact(value[:_READ_MOST], secrets).split())
-                return line if len(line) <= _WORDS_LONGEST else line[:_WORDS_LONGEST] + "…"
+                return _line(value, secrets)
     return ""
+
+
+def _page_words(response: Response, secrets: Iterable[str]) -> str:
+    """Return what a web page says that came in place of an error in the vendor's own form."""
+    if response.content_type != "text/html":
+        return ""
+    page = re.sub(r"(?is)<(head|style|script)\b.*?</\1\s*>", " ", _text(response)[:_READ_MOST])
+    return _line(html_to_text(page), secrets)
+
+
+def _line(text: str, secrets: Iterable[str]) -> str:
+    line = " ".join(redact(text[:_READ_MOST], secrets).split())
+    return line if len(line) <= _WORDS_LONGEST else line[:_WORDS_LONGEST] + "…"
 
 
 # Where a success carries a failure: rules that several vendors share.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,11 +15,30 @@ from yarl import URL
 
 from truckroll.kit import outcomes
 from truckroll.kit.addresses import CheckedResolver, Lookup, checked_url, same_site, system_lookup
+from truckroll.kit.answers import Response, expect
+from truckroll.kit.batch import Batch, Gatherer, Outgoing
 from truckroll.kit.bodies import BrokenError, TooBigError, joined_headers, read_body
-from truckroll.kit.errors import GiveUp, RetryLater, VendorError
+from truckroll.kit.errors import GiveUp
 from truckroll.kit.pace import REAL_TIME, Gate, Timing, backoff, jittered, retry_after
 from truckroll.kit.secrets import redact
 from truckroll.kit.tls import no_tls, refused_certificate, tls_context
+
+__all__ = [
+    "REPEATABLE",
+    "ActingAuth",
+    "Auth",
+    "Call",
+    "Client",
+    "Http",
+    "Limits",
+    "Offline",
+    "Pace",
+    "QueryAuth",
+    "Response",
+    "Transport",
+    "expect",
+    "open_client",
+]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -61,6 +80,15 @@ class QueryAuth(Protocol):
         ...
 
 
+@runtime_checkable
+class ActingAuth(Protocol):
+    """An Auth that can also prove that we act in the name of others (delegation)."""
+
+    def acting(self, whom: str) -> Auth:
+        """Return the proof for acting in the name of a person (their mail address)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """What an account allows: requests a second (None: unknown) and at one time."""
@@ -76,7 +104,9 @@ class Transport:
     `private` allows addresses inside the house (an account's choice by a person).
     `ca_file` adds a certificate authority of the person's own. `same_host_redirects` keeps
     redirects within the registrable domain; where it is False they may leave it, but the proof
-    of identity does not go along.
+    of identity does not go along. `also` are further addresses of the same system that may have
+    the proof of identity. `busy` recognises answers that ask for a pause beside 429 and 503.
+    `batch` says how writes that are under way at the same time are sent in one request.
     """
 
     base_url: str
@@ -86,24 +116,9 @@ class Transport:
     private: bool = False
     ca_file: str = ""
     same_host_redirects: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer, read whole within the limits. Header names are lower case.
-
-    Its text form shows neither body, headers nor address: they may carry secrets.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    url: str = field(repr=False)
-
-    @property
-    def content_type(self) -> str:
-        """The media type without parameters, lower case."""
-        return self.headers.get("content-type", "").split(";")[0].strip().lower()
+    also: tuple[str, ...] = ()
+    busy: outcomes.Busy | None = None
+    batch: Batch | None = None
 
 
 class Http(Protocol):
@@ -123,13 +138,15 @@ class Http(Protocol):
         body: bytes = b"",
         repeatable: bool | None = None,
         timeout: timedelta | None = None,  # noqa: ASYNC109 -- a bound on the whole exchange
+        whom: str = "",
     ) -> Response:
         """Send one request and return the answer, whatever its status below 500 but 401 and 429.
 
         `url` is absolute or relative to the transport's base. `repeatable` (default: by method;
         GET, HEAD, OPTIONS, PROPFIND, REPORT are) says that a lost answer may be asked for
         again; such a request is tried up to three times. 501, 505 and 507 are answers too: the
-        request was surely not carried out. Raises SignIn (401 after one renewed
+        request was surely not carried out. `whom` is in whose name it is made, where the account
+        may act for others. Raises SignIn (401 after one renewed
         attempt), RetryLater (429, 503 and 5xx with their Retry-After; no connection),
         OutcomeUnknown (answer lost or 5xx where the request is not repeatable and was sent),
         GiveUp (address refused, certificate refused, unknown host).
@@ -148,7 +165,6 @@ class Call(NamedTuple):
 
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT"})
 _MOVED = frozenset({301, 302, 303, 307, 308})
-_SURELY_NOT_DONE = frozenset({501, 505, 507})
 _LOG_LINES = 1000
 _AGENT = "Truckroll"
 _SLOW = "did not answer in time"
@@ -174,6 +190,8 @@ class _Job:
     headers: Mapping[str, str]
     body: bytes
     repeatable: bool
+    whom: str = ""
+    weight: int = 1
     sent: bool = False
     waited: float = 0.0
 
@@ -204,6 +222,8 @@ class Client:
         self.account = account
         self.log: deque[Call] = deque(maxlen=_LOG_LINES)
         self._base = self._checked(transport.base_url)
+        self._also = tuple(self._checked(url) for url in transport.also)
+        self._gatherer = Gatherer(transport.batch, self) if transport.batch else None
 
     def __repr__(self) -> str:
         return f"Client({self.system}, {self.account}, {self._calls} calls)"
@@ -212,6 +232,11 @@ class Client:
     def calls(self) -> int:
         """Requests sent so far, every attempt counted."""
         return self._calls
+
+    @property
+    def busy(self) -> outcomes.Busy | None:
+        """What recognises the system's own way to ask for a pause."""
+        return self._transport.busy
 
     async def request(
         self,
@@ -222,20 +247,22 @@ class Client:
         body: bytes = b"",
         repeatable: bool | None = None,
         timeout: timedelta | None = None,  # noqa: ASYNC109 -- a bound on the whole exchange
+        whom: str = "",
+        weight: int = 1,
+        alone: bool = False,
     ) -> Response:
         """Send one request and return the answer; see `Http.request`.
 
         `timeout` bounds the whole exchange, waiting and repeating included. Proof of identity
-        goes only to the site of the transport's base address, and not from https to http.
+        goes only to the sites of the transport's addresses, and not from https to http. `weight`
+        is how many requests the system counts it as; `alone` sends it now and on its own, where
+        the transport's batch would wait for others.
         """
-        verb = method.upper()
-        job = _Job(
-            method=verb,
-            url=self._join(self._base, url),
-            headers=headers or {},
-            body=body,
-            repeatable=verb in REPEATABLE if repeatable is None else repeatable,
-        )
+        verb, target = method.upper(), self._join(self._base, url)
+        again = verb in REPEATABLE if repeatable is None else repeatable
+        if self._gatherer is not None and not (alone or again or timeout):
+            return await self._gatherer.send(Outgoing(verb, target, headers or {}, body, whom))
+        job = _Job(verb, target, headers or {}, body, again, whom, weight)
         try:
             async with asyncio.timeout(timeout.total_seconds() if timeout else None):
                 return await self._persist(job)
@@ -269,30 +296,31 @@ class Client:
                 await self._timing.sleep(backoff(tries, self._timing.chance()))
                 continue
             if response.status == 401:  # noqa: PLR2004 -- statuses are best known by number
-                if renewed or not await self._renewed():
+                if renewed or not await self._renewed(job):
                     raise outcomes.not_signed_in(self.system, self.account, response.body)
                 renewed = True
-            elif self._asks_for_pause(response):
-                self._pause(job, response, tries)
-            elif response.status < 500 or response.status in _SURELY_NOT_DONE:  # noqa: PLR2004
+            elif outcomes.asks_for_pause(response, self._transport.busy):
+                job.waited = self.pause(response, tries, job.waited)
+            elif outcomes.is_answer(response.status):
                 return response
             elif last or not job.repeatable:
                 raise outcomes.failed(self.system, response.status, unknown=not job.repeatable)
             else:
                 await self._timing.sleep(backoff(tries, self._timing.chance()))
 
-    async def _renewed(self) -> bool:
-        auth = self._transport.auth
+    async def _renewed(self, job: _Job) -> bool:
+        auth = self._auth(job)
         return auth is not None and await auth.refused()
 
-    @staticmethod
-    def _asks_for_pause(response: Response) -> bool:
-        return response.status == 429 or (  # noqa: PLR2004
-            response.status == 503 and "retry-after" in response.headers  # noqa: PLR2004
-        )
+    def _auth(self, job: _Job) -> Auth | None:
+        auth = self._transport.auth
+        return auth.acting(job.whom) if job.whom and isinstance(auth, ActingAuth) else auth
 
-    def _pause(self, job: _Job, response: Response, tries: int) -> None:
-        """Hold the account as long as it was asked to; raise RetryLater for a long pause."""
+    def pause(self, response: Response, tries: int, waited: float) -> float:
+        """Hold the account as long as it was asked to; raise RetryLater for a long pause.
+
+        `waited` are the seconds that the request has waited before; the new sum is returned.
+        """
         asked = retry_after(
             response.headers.get("retry-after"),
             now=self._timing.now(),
@@ -301,10 +329,11 @@ class Client:
         chance = self._timing.chance()
         seconds = max(jittered(asked or timedelta(0), chance), backoff(tries, chance))
         self._gate.pause(seconds)
-        job.waited += seconds
+        waited += seconds
         unsaid = asked is None and tries >= self._limits.tries
-        if unsaid or job.waited > self._limits.patience_seconds:
+        if unsaid or waited > self._limits.patience_seconds:
             raise outcomes.paused(self.system, seconds, response.status)
+        return waited
 
     async def _follow(self, job: _Job) -> Response:
         """Send, and go after redirects by hand: each hop is checked like the first address."""
@@ -339,14 +368,15 @@ class Client:
 
     def _trusted(self, url: URL) -> bool:
         downgraded = self._base.scheme == "https" and url.scheme == "http"
-        return same_site(self._base, url) and not downgraded
+        ours = any(same_site(base, url) for base in (self._base, *self._also))
+        return ours and not downgraded
 
     async def _attempt(self, job: _Job, method: str, url: URL, body: bytes) -> Response:
         """Send once. Raises _LostError where no usable answer came back."""
-        headers, target = await self._proven(job.headers, url)
+        headers, target = await self._proven(job, url)
         if self._gate.paused > self._limits.patience_seconds:
             raise outcomes.paused(self.system, self._gate.paused)
-        async with self._gate.turn():
+        async with self._gate.turn(job.weight):
             self._calls += 1
             started, status = self._timing.monotonic(), 0
             try:
@@ -360,17 +390,17 @@ class Client:
                 ms = round((self._timing.monotonic() - started) * 1000)
                 self.log.append(Call(method, redact(url.raw_path), status, ms))
 
-    async def _proven(self, given: Mapping[str, str], url: URL) -> tuple[dict[str, str], URL]:
+    async def _proven(self, job: _Job, url: URL) -> tuple[dict[str, str], URL]:
         """Return headers and address with the proof of identity, where the site may have it."""
         headers = {"User-Agent": _AGENT, "Accept-Encoding": "gzip, deflate"}
         if not self._trusted(url):
-            return headers | {k: v for k, v in given.items() if k.lower() not in _PROOFS}, url
-        auth = self._transport.auth
+            return headers | {k: v for k, v in job.headers.items() if k.lower() not in _PROOFS}, url
+        auth = self._auth(job)
         if auth is not None:
             headers |= await auth.headers()
         if isinstance(auth, QueryAuth):
             url = url.update_query(await auth.query())
-        return headers | dict(given), url
+        return headers | dict(job.headers), url
 
     async def _exchange(
         self, job: _Job, method: str, url: URL, headers: Mapping[str, str], body: bytes
@@ -467,33 +497,3 @@ async def _mark_sent(
     _params: aiohttp.TraceRequestHeadersSentParams,
 ) -> None:
     context.trace_request_ctx.sent = True
-
-
-def expect(
-    response: Response,
-    content_types: Collection[str],
-    system: str,
-    *,
-    wanted: str = "data",
-    otherwise: type[VendorError] = RetryLater,
-) -> None:
-    """Raise `otherwise` unless a successful answer is of one of these media types.
-
-    A web page where data was wanted is the sign-in page of a network or of a wrong address:
-    RetryLater while working (nothing is taken from it), GiveUp when an account is set up.
-    """
-    kind = response.content_type
-    if kind in content_types:
-        return
-    if kind in {"text/html", "application/xhtml+xml"} or response.body[
-        :200
-    ].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        raise otherwise(
-            f"{system} answered with a web page where {wanted} was expected. Either the address "
-            "is not the right one, or a sign-in page of the network stands in between "
-            f"[{response.status}]."
-        )
-    raise otherwise(
-        f"{system} answered in a form ({kind or 'not named'}) that is not {wanted}. "
-        f"Check the address [{response.status}]."
-    )

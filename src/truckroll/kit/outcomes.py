@@ -1,8 +1,25 @@
 """What to say, and to raise, when a request ends without a usable answer."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
+from truckroll.kit.answers import Response
 from truckroll.kit.errors import OutcomeUnknown, RetryLater, SignIn, VendorError
+
+Busy = Callable[[Response], bool]
+_SURELY_NOT_DONE = frozenset({501, 505, 507})
+
+
+def is_answer(status: int) -> bool:
+    """Tell whether a status says surely whether the request was carried out."""
+    return status < 500 or status in _SURELY_NOT_DONE  # noqa: PLR2004 -- the class of failures
+
+
+def asks_for_pause(response: Response, busy: Busy | None = None) -> bool:
+    """Tell whether a system asks for a pause: 429, 503 with Retry-After, or in its own way."""
+    if response.status == 429 or (busy is not None and busy(response)):  # noqa: PLR2004 -- statuses are best known by number
+        return True
+    return response.status == 503 and "retry-after" in response.headers  # noqa: PLR2004 -- the same
 
 
 def lost(system: str, what: str, *, unknown: bool) -> VendorError:

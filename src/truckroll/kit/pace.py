@@ -106,20 +106,23 @@ class Gate:
         self._paused_until = max(self._paused_until, self._timing.monotonic() + seconds)
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn and hold it while one request is out."""
+    async def turn(self, weight: int = 1) -> AsyncIterator[None]:
+        """Wait for a turn and hold it while one request is out.
+
+        `weight` is how many requests the system counts it as (the parts of a batch).
+        """
         async with self._slots:
-            wait = max(self._reserve(), self.paused)
+            wait = max(self._reserve(weight), self.paused)
             if wait > 0:
                 await self._timing.sleep(wait)
             yield
 
-    def _reserve(self) -> float:
-        """Take a token, which may lie in the future; return the seconds until it is there."""
+    def _reserve(self, weight: int) -> float:
+        """Take tokens, which may lie in the future; return the seconds until they are there."""
         if self._per_second is None:
             return 0.0
         now = self._timing.monotonic()
         grown = (now - self._filled_at) * self._per_second
-        self._tokens = min(self._burst, self._tokens + grown) - 1
+        self._tokens = min(self._burst, self._tokens + grown) - weight
         self._filled_at = now
         return max(0.0, -self._tokens / self._per_second)
