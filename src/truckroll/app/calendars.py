@@ -45,7 +45,7 @@ class Calendars:
             )
         folder.mkdir(parents=True, exist_ok=True)
         self.password = secrets.token_urlsafe(9)
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._log = folder / "radicale.log"
         self._process = self._start(folder)
@@ -140,7 +140,8 @@ def _later(match: re.Match[str], hours: int) -> str:
     return f"{match[1]}{match[2]}:{moved:%Y%m%dT%H%M%S}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -110,6 +110,8 @@ def _home(commands: Sub) -> None:
         "show everything with a sample company, on this machine alone",
     )
     demo.add_argument("--keep", action="store_true", help="leave the calendars up at the end")
+    sim = _command(commands, "sim", "sim:sim", "serve simulated systems, to try without an account")
+    sim.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (else a free one)")
 
 
 def _accounts(commands: Sub) -> None:
