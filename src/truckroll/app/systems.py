@@ -12,10 +12,11 @@ _WHERE = {
     "caldav": ("truckroll.connectors.caldav", "CALDAV"),
     "file": ("truckroll.connectors.file", "FILE"),
     "ical-feed": ("truckroll.connectors.ical_feed", "ICAL_FEED"),
+    "servicetitan": ("truckroll.connectors.servicetitan", "SERVICETITAN"),
 }
 
 # What the parts of an account of a system are called, and what comes before their title.
-_PARTS = {"caldav": "calendar", "file": "table", "ical-feed": "feed"}
+_PARTS = {"caldav": "calendar", "file": "table", "ical-feed": "feed", "servicetitan": "tenant"}
 
 
 def systems() -> list[str]:

@@ -1,0 +1,5 @@
+"""ServiceTitan: appointments of a tenant, composed of jobs, customers, locations and people."""
+
+from truckroll.connectors.servicetitan.connector import SERVICETITAN
+
+__all__ = ["SERVICETITAN"]

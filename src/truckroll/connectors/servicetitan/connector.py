@@ -1,0 +1,180 @@
+"""The connector for ServiceTitan, the back office of service contractors.
+
+Every fact about the vendor stands in docs/connectors/servicetitan.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from truckroll.connectors.servicetitan import creates, listing, reads, writes
+from truckroll.connectors.servicetitan.calls import get, path
+from truckroll.connectors.servicetitan.refusals import ensure
+from truckroll.connectors.servicetitan.site import (
+    PAST_DAYS,
+    api_address,
+    is_private,
+    past_days,
+    tenant_of,
+    token_address,
+    zone_of,
+)
+from truckroll.kit.auth import OAuth2, OAuthApp, Tokens
+from truckroll.kit.contract import Connector, Resource, Scope, Session, Setting
+from truckroll.kit.errors import GiveUp
+from truckroll.kit.http import Pace, Transport, expect
+from truckroll.kit.normal import LOSSLESS, Stored
+
+SETTINGS = (
+    Setting("tenant", "The tenant's id (a number)"),
+    Setting("client_id", "The client id that the tenant's admin got for your app (cid.…)"),
+    Setting("client_secret", "The client secret beside it (cs2.…)", secret=True),
+    Setting("app_key", "The key of your app (ak1.…)", secret=True),
+    Setting("zone", "In which zone does the company work (America/New_York)?", required=False),
+    Setting(
+        "environment",
+        "Which one is it (production or integration)?",
+        required=False,
+        default="production",
+    ),
+    Setting(
+        "past_days",
+        "For how many days after its end does a visit belong to the list?",
+        required=False,
+        default=str(PAST_DAYS),
+    ),
+    Setting(
+        "app_guid",
+        "The GUID of your app for external data; needed to make visits",
+        required=False,
+    ),
+    Setting("customer", "The customer's id for jobs that are made", required=False),
+    Setting("location", "The location's id for jobs that are made", required=False),
+    Setting("business_unit", "The business unit's id for jobs that are made", required=False),
+    Setting("job_type", "The job type's id for jobs that are made", required=False),
+    Setting("campaign", "The campaign's id for jobs that are made", required=False),
+    Setting(
+        "priority",
+        "The priority of jobs that are made (Low, Normal, High or Urgent)",
+        required=False,
+        default="Normal",
+    ),
+    Setting(
+        "cancel_reason", "The reason (name or id) with which jobs are cancelled", required=False
+    ),
+    Setting("hold_reason", "The reason (name or id) with which visits are held", required=False),
+    Setting("api", "Another address of the interface, for a test system", required=False),
+    Setting("auth", "Another address for tokens, for a test system", required=False),
+    Setting(
+        "private",
+        "May these addresses lie in your own network? (yes or no)",
+        required=False,
+        default="no",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppAuth:
+    """The tenant's token and the app's key, which go with every call (sheet, section 3).
+
+    Both are proofs of the transport: they leave neither its site nor https.
+    """
+
+    tokens: OAuth2
+    key: str
+
+    def __repr__(self) -> str:
+        return "AppAuth()"
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return both headers; raises what a renewal of the token raises."""
+        return {**await self.tokens.headers(), "ST-App-Key": self.key}
+
+    async def refused(self) -> bool:
+        """Ask for a new token after a 401."""
+        return await self.tokens.refused()
+
+
+async def _keep_nothing(_: Tokens) -> None:
+    """Tokens of an app are asked for anew, not stored: there is no refresh token."""
+
+
+async def _stored() -> Tokens | None:
+    return None
+
+
+def transport(settings: Mapping[str, str]) -> Transport:
+    """Return how a tenant is reached: client credentials, and 60 requests a second (section 8)."""
+    app = OAuthApp(
+        system="ServiceTitan",
+        token_url=token_address(settings),
+        client_id=settings.get("client_id", "").strip(),
+        client_secret=settings.get("client_secret", "").strip(),
+        secret_in_body=True,
+        private=is_private(settings),
+    )
+    tokens = OAuth2(app, None, save=_keep_nothing, reload=_stored, own=True)
+    return Transport(
+        base_url=api_address(settings),
+        auth=AppAuth(tokens, settings.get("app_key", "").strip()),
+        pace=Pace(per_second=60, concurrency=8),
+        private=is_private(settings),
+    )
+
+
+async def scopes(session: Session) -> tuple[Scope, ...]:
+    """Return the tenant, after one call that shows that it is connected.
+
+    Raises GiveUp where its id, zone or another setting cannot be used, or the app may not read.
+    """
+    tenant = tenant_of(session)
+    zone_of(session)
+    past_days(session.settings)
+    answer = await get(session, path(session, "jpm", "appointments"), {"page": 1, "pageSize": 1})
+    ensure(session, answer)
+    expect(answer, {"application/json"}, session.system, otherwise=GiveUp)
+    return (Scope(tenant, session.account or tenant, "appointment"),)
+
+
+_TEXT = Stored(trim=True, omits_empty=True)
+FIELDS: Mapping[str, Stored] = {
+    "number": _TEXT,
+    "title": _TEXT,
+    "when": LOSSLESS,
+    "status": Stored(words=(("tentative", "scheduled"),)),
+    "people": Stored(trim=True),
+    "location": LOSSLESS,
+    "job_type": _TEXT,
+    "notes": _TEXT,
+    "customer": _TEXT,
+    "contact": LOSSLESS,
+    "category": _TEXT,
+}
+# A job may tell its customer by text or mail of what the office does (notificationsEnabled).
+_TELLS = "the customer, where the job's notifications are on, and the technicians"
+
+APPOINTMENTS = Resource(
+    kind="appointment",
+    fields=FIELDS,
+    listing=listing.listing,
+    writes=frozenset(writes.PLANS),
+    read=reads.read,
+    create=creates.create,
+    update=writes.update,
+    cancel=writes.cancel,
+    find=reads.find,
+    repeat_safe="marker search",
+    lag=listing.LAG,
+    concurrency=4,
+    notifies={"create": _TELLS, "update": _TELLS, "cancel": _TELLS},
+)
+
+SERVICETITAN = Connector(
+    system="servicetitan",
+    title="ServiceTitan",
+    settings=SETTINGS,
+    transport=transport,
+    scopes=scopes,
+    resources={APPOINTMENTS.kind: APPOINTMENTS},
+    facts={"push": "none: its webhooks are set up by hand in the portal; feeds are polled"},
+)

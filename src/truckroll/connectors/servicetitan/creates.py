@@ -1,0 +1,235 @@
+"""Making a visit: a new job with its first visit, or one more visit of a job.
+
+The vendor has no create key (sheet, section 10), so the hub's mark is kept with the job as
+external data under the app's GUID, and looked for before anything is made.
+"""
+
+from typing import Any, TypeVar
+
+from truckroll.connectors.servicetitan.calls import get, listed, path, read_row, send
+from truckroll.connectors.servicetitan.parts import app_guid
+from truckroll.connectors.servicetitan.people import technicians_called
+from truckroll.connectors.servicetitan.reads import find
+from truckroll.connectors.servicetitan.refusals import STATE_FORBIDS, ensure
+from truckroll.connectors.servicetitan.site import number
+from truckroll.connectors.servicetitan.texts import summary_with
+from truckroll.connectors.servicetitan.wire import (
+    MARK_KEY,
+    Appointment,
+    Customer,
+    Job,
+    Row,
+    mark_key,
+    status_of,
+)
+from truckroll.connectors.servicetitan.writes import (
+    PLANS,
+    Call,
+    as_it_is,
+    in_order,
+    timed,
+    visit_of,
+    window,
+)
+from truckroll.kit.contract import Draft, Reply, Scope, Seen, Session
+from truckroll.kit.errors import HoldRecord, OutcomeUnknown, VendorError
+from truckroll.kit.http import Response
+from truckroll.model.time import Timed
+
+_PRIORITIES = ("Low", "Normal", "High", "Urgent")
+_MERGES = 5
+_R = TypeVar("_R", bound=Row)
+# What a new job needs (sheet, section 4), as settings.
+_NEEDED = {
+    "customer": "the customer's id",
+    "location": "the location's id",
+    "business_unit": "the business unit's id",
+    "job_type": "the job type's id",
+    "campaign": "the campaign's id",
+}
+
+
+async def create(session: Session, scope: Scope, draft: Draft) -> Reply:
+    """Make a visit; doing it again with the same mark finds the first one.
+
+    With a job number it is one more visit of that job, else the first of a new job. Raises
+    HoldRecord with what is missing, OutcomeUnknown where the visit was made and something of it
+    was not.
+    """
+    title = draft.fields.get("title")
+    what = f'"{title}"' if title else "a visit without a title"
+    guid = _guid(session, what)
+    when = timed(session, draft.fields.get("when"), what)
+    if draft.fields.get("status") not in {
+        None,
+        "",
+        "tentative",
+        "scheduled",
+        "confirmed",
+        "paused",
+    }:
+        raise HoldRecord(
+            f"{what} is {draft.fields['status']} already, and {session.system} makes new visits "
+            "only. It stays as it is."
+        )
+    found = await find(session, scope, draft.mark)
+    if found is not None:
+        return Reply(found.id, found if isinstance(found, Seen) else None)
+    asked = draft.fields.get("people")
+    called = asked if isinstance(asked, tuple) else ()
+    technicians = [one.id for one in await technicians_called(session, called, what)]
+    times = {**window(when), "technicianIds": technicians}
+    number_ = draft.fields.get("number")
+    if isinstance(number_, str) and number_.strip():
+        id_ = await _one_more(session, draft, guid, number_.strip(), when, times)
+    else:
+        id_ = await _new_job(session, draft, guid, what, times)
+    await _finish(session, draft, id_)
+    return await as_it_is(session, scope, str(id_), called or None)
+
+
+def _guid(session: Session, what: str) -> str:
+    guid = app_guid(session)
+    if not guid:
+        raise HoldRecord(
+            f"{what} cannot be made at {session.system} without the GUID of your app, under which "
+            "the hub's mark is kept. Give it as app_guid in the account's settings."
+        )
+    return guid
+
+
+async def _new_job(
+    session: Session, draft: Draft, guid: str, what: str, times: dict[str, Any]
+) -> int:
+    ids = {name: number(session, name, of) for name, of in _NEEDED.items()}
+    missing = [f"{name} ({_NEEDED[name]})" for name, id_ in ids.items() if id_ is None]
+    if missing:
+        raise HoldRecord(
+            f"To make a job for {what}, {session.system} needs to know more. Give in the account's "
+            f"settings: {', '.join(missing)}; or map the number of a job that is there."
+        )
+    assert ids["customer"] is not None  # none is missing
+    customer = await _customer(session, ids["customer"], what)
+    title = draft.fields.get("title")
+    body = {
+        "customerId": customer.id,
+        "locationId": ids["location"],
+        "businessUnitId": ids["business_unit"],
+        "jobTypeId": ids["job_type"],
+        "campaignId": ids["campaign"],
+        "priority": _priority(session),
+        "summary": summary_with(title if isinstance(title, str) else "", None),
+        "appointments": [times],
+        "externalData": _marked(guid, MARK_KEY, draft.mark),
+    }
+    response = await send(session, "POST", path(session, "jpm", "jobs"), body)
+    ensure(session, response, what, (STATE_FORBIDS,))
+    return _made(session, response, Job, what).first_appointment_id
+
+
+def _priority(session: Session) -> str:
+    name = session.settings.get("priority", "").strip().capitalize() or "Normal"
+    if name not in _PRIORITIES:
+        raise HoldRecord(
+            f'"{name}" is no priority of {session.system}; it has {", ".join(_PRIORITIES)}. '
+            "Correct the account's settings."
+        )
+    return name
+
+
+async def _customer(session: Session, id_: int, what: str) -> Customer:
+    """Return a customer, followed where merged; raises HoldRecord where none is to be served."""
+    asked = id_
+    for _ in range(_MERGES):
+        response = await get(session, path(session, "crm", f"customers/{asked}"))
+        ensure(session, response, f"customer {asked}")
+        rows = read_row(session, response, Customer)
+        if not rows.kept:
+            break
+        customer = rows.kept[0].row
+        if customer.merged_to_id:
+            asked = customer.merged_to_id
+            continue
+        if customer.do_not_service:
+            raise HoldRecord(
+                f'Customer "{customer.name}" is marked "Do not service" at {session.system}, so '
+                f"nothing is made there for {what}. Take the mark off if it is wrong."
+            )
+        return customer
+    raise HoldRecord(
+        f"Customer {id_} cannot be followed at {session.system}. Correct customer in the account's "
+        "settings."
+    )
+
+
+async def _one_more(
+    session: Session, draft: Draft, guid: str, number_: str, when: Timed, times: dict[str, Any]
+) -> int:
+    """Add a visit to a job. One of just these times that is there already is taken for it.
+
+    A lost answer leaves no other trace: the vendor keeps no mark on a visit itself.
+    """
+    jobs = await listed(session, path(session, "jpm", "jobs"), Job, {"number": number_})
+    fits = [one.row for one in jobs.kept if one.row.job_number == number_]
+    if len(fits) != 1:
+        raise HoldRecord(
+            f'{session.system} has no job with the number "{number_}" to which the visit could be '
+            "added. Correct the number, or take it out of the recipe so that a job is made."
+        )
+    job, where = fits[0], path(session, "jpm", "appointments")
+    visits = await listed(session, where, Appointment, {"jobId": job.id})
+    same = [
+        one.row.id
+        for one in visits.kept
+        if (one.row.start, one.row.end) == (when.begins, when.ends)
+        and status_of(one.row, job) != "cancelled"
+    ]
+    what = f"a visit of job {number_}"
+    if same:
+        id_ = same[0]
+    else:
+        response = await send(session, "POST", where, {"jobId": job.id, **times})
+        ensure(session, response, what, (STATE_FORBIDS,))
+        id_ = _made(session, response, Appointment, what).id
+    marked = _marked(guid, mark_key(id_), draft.mark) | {"patchMode": "Merge"}
+    call = Call("PATCH", path(session, "jpm", f"jobs/{job.id}"), {"externalData": marked})
+    await _or_unknown(session, what, [call])
+    return id_
+
+
+def _marked(guid: str, key: str, mark: str) -> dict[str, Any]:
+    return {"applicationGuid": guid, "externalData": [{"key": key, "value": mark}]}
+
+
+def _made(session: Session, response: Response, shape: type[_R], what: str) -> _R:
+    """Return the row of what was made; an answer that cannot be read leaves it in doubt."""
+    try:
+        rows = read_row(session, response, shape)
+    except VendorError:
+        rows = None
+    if rows is None or not rows.kept:
+        raise OutcomeUnknown(
+            f"{session.system} took {what}, and its answer cannot be read. It is looked up before "
+            "anything is tried again."
+        )
+    return rows.kept[0].row
+
+
+async def _finish(session: Session, draft: Draft, id_: int) -> None:
+    """Bring to a new visit what the call that makes it does not carry: notes and status."""
+    visit = await visit_of(session, str(id_))
+    calls: list[Call] = []
+    for name in ("notes", "status"):
+        if draft.fields.get(name) not in {None, ""}:
+            calls += await PLANS[name](session, visit, draft.fields[name])
+    await _or_unknown(session, visit.what, calls)
+
+
+async def _or_unknown(session: Session, what: str, calls: list[Call]) -> None:
+    """Make calls after a create: whatever fails now, the visit is there already."""
+    try:
+        await in_order(session, what, calls, OutcomeUnknown)
+    except HoldRecord as error:
+        raise OutcomeUnknown(
+            f"{what} was made at {session.system}, but not all of it. What hindered: {error.says}"
+        ) from None

@@ -1,0 +1,244 @@
+"""Putting visits together from their parts, fifty to a call."""
+
+import asyncio
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from truckroll.connectors.servicetitan import wire
+from truckroll.connectors.servicetitan.calls import Broken, Kept, by_ids, path
+from truckroll.connectors.servicetitan.wire import (
+    Appointment,
+    Assignment,
+    ContactRow,
+    Customer,
+    Job,
+    Location,
+    Named,
+    Parts,
+    Row,
+    Technician,
+)
+from truckroll.kit.contract import Item, Seen, Session, Unreadable
+from truckroll.model.records import Fields, encode_fields
+
+_MERGES = 5  # how many times a merged record is followed
+_KEPT = 5_000  # parts of one kind that are remembered during one listing
+_ANY = {"active": "Any"}  # lists hide inactive rows otherwise (sheet, section 14)
+_R = TypeVar("_R", bound=Row)
+_T = TypeVar("_T")
+_M = TypeVar("_M", Customer, Location)
+
+
+class Composer:
+    """Composes visits; parts that several share are asked for once.
+
+    It lives as long as one reading, so that nothing old is taken for new.
+    """
+
+    def __init__(self, session: Session, zone: str) -> None:
+        self._session = session
+        self._zone = zone
+        self._shared: dict[str, dict[int, Kept[Any] | None]] = {}
+        self._contacts: dict[str, dict[int, list[Kept[ContactRow]]]] = {}
+
+    async def items(self, rows: Collection[Kept[Appointment]]) -> list[Item]:
+        """Return visits as items, in the order given."""
+        query = {"externalDataApplicationGuid": guid} if (guid := app_guid(self._session)) else {}
+        jobs, assignments = await asyncio.gather(
+            self._of("jpm", "jobs", Job, {one.row.job_id for one in rows}, query),
+            self._assignments({one.row.id for one in rows}),
+        )
+        customers, locations, types, technicians = await asyncio.gather(
+            self._merged("customers", Customer, {one.row.customer_id for one in jobs.values()}),
+            self._merged("locations", Location, {one.row.location_id for one in jobs.values()}),
+            self._of(
+                "jpm", "job-types", Named, {one.row.job_type_id for one in jobs.values()}, _ANY
+            ),
+            self._of(
+                "settings",
+                "technicians",
+                Technician,
+                {one.row.technician_id for of in assignments.values() for one in of},
+                _ANY,
+            ),
+        )
+        by_customer, by_location = await asyncio.gather(
+            self._reached("customers", {one.row.id for one in customers.values()}),
+            self._reached("locations", {one.row.id for one in locations.values()}),
+        )
+        found: list[Item] = []
+        for one in rows:
+            job = jobs.get(one.row.job_id)
+            customer = customers.get(job.row.customer_id) if job else None
+            location = locations.get(job.row.location_id) if job else None
+            contacts = [
+                *(by_location.get(location.row.id, []) if location else []),
+                *(by_customer.get(customer.row.id, []) if customer else []),
+            ]
+            here = assignments.get(one.row.id, [])
+            found.append(
+                self._item(
+                    one,
+                    {
+                        "job": job,
+                        "jobType": types.get(job.row.job_type_id) if job else None,
+                        "customer": customer,
+                        "location": location,
+                    },
+                    contacts,
+                    here,
+                    {one.row.technician_id: technicians.get(one.row.technician_id) for one in here},
+                )
+            )
+        return found
+
+    def _item(
+        self,
+        appointment: Kept[Appointment],
+        of_job: Mapping[str, Kept[Any] | None],
+        contacts: list[Kept[ContactRow]],
+        assignments: list[Kept[Assignment]],
+        technicians: Mapping[int, Kept[Technician] | None],
+    ) -> Item:
+        rows = {name: one.row if one else None for name, one in of_job.items()}
+        parts = Parts(
+            appointment.row,
+            rows["job"],
+            rows["jobType"],
+            rows["customer"],
+            rows["location"],
+            tuple(one.row for one in contacts),
+            tuple(one.row for one in assignments),
+            {id_: one.row for id_, one in technicians.items() if one},
+        )
+        raw = msgspec.json.encode(
+            {
+                "appointment": appointment.raw,
+                **{name: one.raw for name, one in of_job.items() if one},
+                "contacts": [one.raw for one in contacts],
+                "assignments": [one.raw for one in assignments],
+                "technicians": [one.raw for one in technicians.values() if one],
+            }
+        )
+        return seen(self._session.system, parts, self._zone, raw)
+
+    async def _of(
+        self,
+        module: str,
+        name: str,
+        shape: type[_R],
+        ids: Iterable[int],
+        query: Mapping[str, Any],
+    ) -> dict[int, Kept[_R]]:
+        """Return shared parts by id: those remembered, and the others in bulk."""
+        wanted = {id_ for id_ in ids if id_}
+        kept = self._shared.setdefault(name, {})
+        found = {id_: kept[id_] for id_ in wanted if id_ in kept}
+        fresh = wanted - found.keys()
+        if fresh:
+            where = path(self._session, module, name)
+            rows = await by_ids(self._session, where, shape, fresh, query)
+            got = dict.fromkeys(fresh) | {one.row.id: one for one in rows.kept}
+            found |= got
+            _remember(kept, got)
+        return {id_: one for id_, one in found.items() if one is not None}
+
+    async def _merged(self, name: str, shape: type[_M], ids: Iterable[int]) -> dict[int, Kept[_M]]:
+        """Return customers or locations by the id asked for; a merged one is the one it is now."""
+        found = await self._of("crm", name, shape, ids, _ANY)
+        for _ in range(_MERGES):
+            onward = {
+                id_: one.row.merged_to_id for id_, one in found.items() if one.row.merged_to_id
+            }
+            if not onward:
+                break
+            there = await self._of("crm", name, shape, onward.values(), _ANY)
+            moved = {id_: there[to] for id_, to in onward.items() if to in there}
+            if not moved:
+                break
+            found |= moved
+        return found
+
+    async def _assignments(self, ids: Collection[int]) -> dict[int, list[Kept[Assignment]]]:
+        """Return the active assignments of visits; they are never remembered."""
+        where = path(self._session, "dispatch", "appointment-assignments")
+        rows = await by_ids(self._session, where, Assignment, ids, name="appointmentIds")
+        found: dict[int, list[Kept[Assignment]]] = {}
+        for one in rows.kept:
+            if one.row.active:
+                found.setdefault(one.row.appointment_id, []).append(one)
+        return found
+
+    async def _reached(self, name: str, ids: Collection[int]) -> dict[int, list[Kept[ContactRow]]]:
+        """Return the contacts of customers or locations."""
+        kept = self._contacts.setdefault(name, {})
+        found = {id_: kept[id_] for id_ in ids if id_ in kept}
+        fresh = set(ids) - found.keys()
+        if fresh:
+            where = path(self._session, "crm", f"{name}/contacts")
+            whose = f"{name.removesuffix('s')}Ids"
+            rows = await by_ids(self._session, where, ContactRow, fresh, name=whose)
+            got: dict[int, list[Kept[ContactRow]]] = {id_: [] for id_ in fresh}
+            for one in rows.kept:
+                owner = one.row.customer_id if name == "customers" else one.row.location_id
+                got.setdefault(owner, []).append(one)
+            found |= got
+            _remember(kept, got)
+        return found
+
+
+def _remember(kept: dict[int, _T], got: Mapping[int, _T]) -> None:
+    if len(kept) + len(got) > _KEPT:
+        kept.clear()
+    kept.update(got)
+
+
+def app_guid(session: Session) -> str:
+    """Return the GUID under which the app keeps its external data, "" where none was given."""
+    return session.settings.get("app_guid", "").strip()
+
+
+def seen(system: str, parts: Parts, zone: str, raw: bytes) -> Item:
+    """Return a visit as an item; Unreadable where its times make no sense.
+
+    The vendor has no version (sheet, section 10), so a digest of the content stands for it.
+    """
+    id_ = str(parts.appointment.id)
+    try:
+        fields, lacks = wire.fields_of(parts, zone)
+    except ValueError as error:
+        return unreadable(system, id_, str(error), raw)
+    mark = wire.mark_of(parts.job, parts.appointment)
+    problems = (f"{system} does not show {lacks} of this visit.",) if lacks else ()
+    return Seen(id_, fields, _version(fields, mark), raw, mark=mark, problems=problems)
+
+
+def _version(fields: Fields, mark: str | None) -> str:
+    told = encode_fields(dict(sorted(fields.items()))) + (mark or "").encode()
+    return hashlib.blake2b(told, digest_size=12).hexdigest()
+
+
+def with_people(item: Seen, people: tuple[str, ...]) -> Seen:
+    """Return a visit with these people assigned."""
+    fields = {**item.fields, "people": people}
+    return msgspec.structs.replace(item, fields=fields, version=_version(fields, item.mark))
+
+
+def broken(system: str, row: Broken) -> Unreadable:
+    """Return the item of a visit whose row has another form than the vendor describes."""
+    return unreadable(
+        system, str(row.id), f"its data has an unknown form: {row.why}", bytes(row.raw)
+    )
+
+
+def unreadable(system: str, id_: str, why: str, raw: bytes) -> Unreadable:
+    """Return the item of a visit that cannot be read, with the reason as a sentence."""
+    version = hashlib.blake2b(raw, digest_size=12).hexdigest()
+    reason = (
+        f'The appointment "{id_}" at {system} cannot be read: {why}. Mend it there; the others '
+        "are not affected."
+    )
+    return Unreadable(id_, reason, raw, version)

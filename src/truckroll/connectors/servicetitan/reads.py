@@ -1,0 +1,52 @@
+"""Reading one visit, and finding one by the hub's mark."""
+
+from truckroll.connectors.servicetitan.calls import get, listed, path, read_row
+from truckroll.connectors.servicetitan.parts import Composer, app_guid, broken
+from truckroll.connectors.servicetitan.refusals import ensure
+from truckroll.connectors.servicetitan.site import zone_of
+from truckroll.connectors.servicetitan.wire import MARK_KEY, Appointment, Job
+from truckroll.kit.contract import Item, Missing, Scope, Session
+
+_GONE = {404, 410}
+
+
+async def read(session: Session, scope: Scope, id_: str) -> Item:  # noqa: ARG001 -- one scope
+    """Return a visit as it is now; reads by id do not lag (sheet, section 14).
+
+    Missing where it is not there. Raises what `Http.request` raises, GiveUp where the app may
+    not read it.
+    """
+    if not id_.isdecimal():
+        return Missing(id_)
+    response = await get(session, path(session, "jpm", f"appointments/{id_}"))
+    if response.status in _GONE:
+        return Missing(id_)
+    ensure(session, response)
+    rows = read_row(session, response, Appointment)
+    if rows.broken:
+        return broken(session.system, rows.broken[0])
+    if not rows.kept[0].row.active:
+        return Missing(id_)
+    (item,) = await Composer(session, zone_of(session)).items(rows.kept)
+    return item
+
+
+async def find(session: Session, scope: Scope, mark: str) -> Item | None:
+    """Return the visit that the hub made under this mark, None where there is none.
+
+    Jobs are searched by external data under the app's GUID (sheet, section 10).
+    """
+    guid = app_guid(session)
+    if not guid:
+        return None
+    query = {
+        "externalDataApplicationGuid": guid,
+        "externalDataKey": MARK_KEY,
+        "externalDataValues": mark,
+    }
+    jobs = await listed(session, path(session, "jpm", "jobs"), Job, query)
+    for one in jobs.kept:
+        item = await read(session, scope, str(one.row.first_appointment_id))
+        if not isinstance(item, Missing):
+            return item
+    return None
