@@ -1,5 +1,6 @@
 """The systems that a box holds."""
 
 from truckroll_sim.kit.system import System
+from truckroll_sim.servicetitan import ServiceTitan
 
-SYSTEMS: tuple[type[System], ...] = ()
+SYSTEMS: tuple[type[System], ...] = (ServiceTitan,)
