@@ -255,11 +255,11 @@ class Client:
 
         `timeout` bounds the whole exchange, waiting and repeating included. Proof of identity
         goes only to the sites of the transport's addresses, and not from https to http. `weight`
-        is how many requests the system counts it as; `alone` sends it now and on its own, where
-        the transport's batch would wait for others.
+        is as how many requests it counts; `alone` keeps it out of the transport's batches.
         """
         verb, target = method.upper(), self._join(self._base, url)
         again = verb in REPEATABLE if repeatable is None else repeatable
+        whom = whom if isinstance(self._transport.auth, ActingAuth) else ""
         if self._gatherer is not None and not (alone or again or timeout):
             return await self._gatherer.send(Outgoing(verb, target, headers or {}, body, whom))
         job = _Job(verb, target, headers or {}, body, again, whom, weight)
