@@ -38,6 +38,7 @@ from truckroll.model.time import Timed
 
 _PRIORITIES = ("Low", "Normal", "High", "Urgent")
 _MERGES = 5
+_AS_MADE = {None, "", "scheduled", "tentative"}  # what needs no further call
 _R = TypeVar("_R", bound=Row)
 # What a new job needs (sheet, section 4), as settings.
 _NEEDED = {
@@ -124,7 +125,9 @@ async def _new_job(
     }
     response = await send(session, "POST", path(session, "jpm", "jobs"), body)
     ensure(session, response, what, (STATE_FORBIDS,))
-    return _made(session, response, Job, what).first_appointment_id
+    job = _made(session, response, Job, what)
+    await _mark(session, draft, guid, job.id, job.first_appointment_id)
+    return job.first_appointment_id
 
 
 def _priority(session: Session) -> str:
@@ -191,10 +194,15 @@ async def _one_more(
         response = await send(session, "POST", where, {"jobId": job.id, **times})
         ensure(session, response, what, (STATE_FORBIDS,))
         id_ = _made(session, response, Appointment, what).id
-    marked = _marked(guid, mark_key(id_), draft.mark) | {"patchMode": "Merge"}
-    call = Call("PATCH", path(session, "jpm", f"jobs/{job.id}"), {"externalData": marked})
-    await _or_unknown(session, what, [call])
+    await _mark(session, draft, guid, job.id, id_)
     return id_
+
+
+async def _mark(session: Session, draft: Draft, guid: str, job: int, visit: int) -> None:
+    """Keep the mark with the visit's id: a job may get further visits, before it and after."""
+    marked = _marked(guid, mark_key(visit), draft.mark) | {"patchMode": "Merge"}
+    call = Call("PATCH", path(session, "jpm", f"jobs/{job}"), {"externalData": marked})
+    await _or_unknown(session, f"the visit {visit}", [call])
 
 
 def _marked(guid: str, key: str, mark: str) -> dict[str, Any]:
@@ -217,11 +225,14 @@ def _made(session: Session, response: Response, shape: type[_R], what: str) -> _
 
 async def _finish(session: Session, draft: Draft, id_: int) -> None:
     """Bring to a new visit what the call that makes it does not carry: notes and status."""
+    wanted = {name: draft.fields.get(name) for name in ("status", "notes")}
+    wanted = {name: value for name, value in wanted.items() if value not in _AS_MADE}
+    if not wanted:
+        return
     visit = await visit_of(session, str(id_))
     calls: list[Call] = []
-    for name in ("notes", "status"):
-        if draft.fields.get(name) not in {None, ""}:
-            calls += await PLANS[name](session, visit, draft.fields[name])
+    for name, value in wanted.items():
+        calls += await PLANS[name](session, visit, value)
     await _or_unknown(session, visit.what, calls)
 
 

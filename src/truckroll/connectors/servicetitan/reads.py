@@ -4,7 +4,7 @@ from truckroll.connectors.servicetitan.calls import get, listed, path, read_row
 from truckroll.connectors.servicetitan.parts import Composer, app_guid, broken
 from truckroll.connectors.servicetitan.refusals import ensure
 from truckroll.connectors.servicetitan.site import zone_of
-from truckroll.connectors.servicetitan.wire import MARK_KEY, Appointment, Job
+from truckroll.connectors.servicetitan.wire import MARK_KEY, Appointment, Job, marked_visit
 from truckroll.kit.contract import Item, Missing, Scope, Session
 
 _GONE = {404, 410}
@@ -46,7 +46,15 @@ async def find(session: Session, scope: Scope, mark: str) -> Item | None:
     }
     jobs = await listed(session, path(session, "jpm", "jobs"), Job, query)
     for one in jobs.kept:
-        item = await read(session, scope, str(one.row.first_appointment_id))
+        id_ = marked_visit(one.row, mark) or await _first_made(session, one.row.id)
+        item = await read(session, scope, str(id_))
         if not isinstance(item, Missing):
             return item
     return None
+
+
+async def _first_made(session: Session, job: int) -> int:
+    """Return the oldest visit of a job: ids rise, and a job is made with its visit."""
+    where = path(session, "jpm", "appointments")
+    visits = await listed(session, where, Appointment, {"jobId": job})
+    return min((one.row.id for one in visits.kept), default=0)

@@ -315,16 +315,29 @@ def mark_key(appointment: int) -> str:
     return f"{MARK_KEY}:{appointment}"
 
 
-def mark_of(job: Job | None, appointment: Appointment) -> str | None:
-    """Return the hub's mark of a visit, which its job keeps under the app's GUID.
+def marked_visit(job: Job, mark: str) -> int | None:
+    """Return the visit of a job that bears a mark, None where the job does not tell which.
 
-    A job that the hub made carries the mark of its first visit; a visit that the hub added to a
-    job has a key of its own there.
+    A mark is kept with its visit's id; until that is done, the only visit of a job that the hub
+    made is the one.
     """
-    if job is None or not job.external_data:
+    own = [key for key, value in _kept(job).items() if value == mark and key != MARK_KEY]
+    ids = [key.removeprefix(f"{MARK_KEY}:") for key in own]
+    if ids and ids[0].isdecimal():
+        return int(ids[0])
+    return job.first_appointment_id if job.appointment_count == 1 else None
+
+
+def mark_of(job: Job | None, appointment: Appointment) -> str | None:
+    """Return the hub's mark of a visit, which its job keeps under the app's GUID."""
+    if job is None:
         return None
-    kept = {one.key: one.value for one in job.external_data}
-    own = kept.get(mark_key(appointment.id))
-    if own is None and appointment.id == job.first_appointment_id:
-        own = kept.get(MARK_KEY)
+    kept = _kept(job)
+    own, first = kept.get(mark_key(appointment.id)), kept.get(MARK_KEY)
+    if own is None and first and marked_visit(job, first) == appointment.id:
+        own = first
     return own or None
+
+
+def _kept(job: Job) -> dict[str, str | None]:
+    return {one.key: one.value for one in job.external_data or ()}
