@@ -11,12 +11,21 @@ if TYPE_CHECKING:
 _WHERE = {
     "caldav": ("truckroll.connectors.caldav", "CALDAV"),
     "file": ("truckroll.connectors.file", "FILE"),
+    "google-calendar": ("truckroll.connectors.google_calendar", "GOOGLE_CALENDAR"),
+    "google-workspace": ("truckroll.connectors.google_calendar", "GOOGLE_WORKSPACE"),
     "ical-feed": ("truckroll.connectors.ical_feed", "ICAL_FEED"),
     "servicetitan": ("truckroll.connectors.servicetitan", "SERVICETITAN"),
 }
 
 # What the parts of an account of a system are called, and what comes before their title.
-_PARTS = {"caldav": "calendar", "file": "table", "ical-feed": "feed", "servicetitan": "tenant"}
+_PARTS = {
+    "caldav": "calendar",
+    "file": "table",
+    "google-calendar": "calendar",
+    "google-workspace": "calendar",
+    "ical-feed": "feed",
+    "servicetitan": "tenant",
+}
 
 
 def systems() -> list[str]:

@@ -95,8 +95,11 @@ def clashed(response: Response) -> bool:
 
 
 def root(settings: Mapping[str, str]) -> str:
-    """Return the address under which all of the API lies, with a slash at its end."""
-    return (settings.get("api") or GOOGLE).rstrip("/") + "/"
+    """Return the address under which all of the API lies, with a slash at its end.
+
+    A person may give it with or without the path of the Calendar API.
+    """
+    return (settings.get("api") or GOOGLE).rstrip("/").removesuffix("/calendar/v3") + "/"
 
 
 def whom(scope: Scope) -> str:
