@@ -1,8 +1,8 @@
 """Export feeds: every row that changed since a token, also inactive and deleted ones (sheet, 5).
 
 A token names a revision of the tenant. With `includeRecentChanges` the feed does not trail,
-but its token still stands where the trailing feed ends: what is fresher comes again, as the
-vendor warns. The vendor states no life time of a token; a test can end them all.
+but its last token still stands where the trailing feed ends: what is fresher comes again, as
+the vendor warns. The vendor states no life time of a token; a test can end them all.
 """
 
 from __future__ import annotations
@@ -36,6 +36,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reader of a feed stands: after which revision, and up to where for good."""
+
+    after: int
+    settled: int
+
+    def next(self, last: int | None, horizon: int) -> Place:
+        """Return where the next read begins, `last` being the page's last if more follow."""
+        if last is None:
+            settled = max(self.settled, horizon)
+            return Place(settled, settled)
+        return Place(last, max(self.settled, min(last, horizon)))
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """The export feed of a table; `views` turns a row into the rows that the feed shows."""
 
@@ -46,44 +61,39 @@ class Feed:
     def __call__(self, request: Request) -> Answer:
         """Answer a read of the feed."""
         table, tenant = request.tenant[self.table], request.tenant
-        after, since = self._begin(request)
+        begin, since = self._begin(request)
         recent = asked(request.query, "includeRecentChanges", boolean)
-        lag = request.lag_seconds
-        changes = table.changes(after, 0.0 if recent else lag)
+        changes = table.changes(begin.after, 0.0 if recent else request.lag_seconds)
         if since is not None:
             changes = [one for one in changes if one.row["modifiedOn"] >= since]
         page = changes[: tenant.habits.feed_page]
         more = len(changes) > len(page)
-        horizon = table.horizon(lag)
-        ends = min(page[-1].revision, horizon) if more else max(after, horizon)
-        if more and ends <= after:
-            # A page of nothing but fresh rows: the token must move or the reader never ends.
-            ends = page[-1].revision
+        ends = begin.next(page[-1].revision if more else None, table.horizon(request.lag_seconds))
         answer = {
             "hasMore": more,
-            "continueFrom": seal([self.name, tenant.feed_epoch, ends]),
+            "continueFrom": seal([self.name, tenant.feed_epoch, ends.after, ends.settled]),
             "data": [shows for one in page for shows in self.views(one.row, request)],
         }
         return Answer.json(answer)
 
-    def _begin(self, request: Request) -> tuple[int, datetime | None]:
+    def _begin(self, request: Request) -> tuple[Place, datetime | None]:
         text = request.query.get("from")
         if not text:
-            return 0, None
+            return Place(0, 0), None
         try:
-            return 0, moment(text)
+            return Place(0, 0), moment(text)
         except ValueError:
-            return self._revision(request, text), None
+            return self._place(request, text), None
 
-    def _revision(self, request: Request, token: str) -> int:
+    def _place(self, request: Request, token: str) -> Place:
         try:
-            name, epoch, revision = unseal(token)
+            name, epoch, after, settled = unseal(token)
         except (ValueError, TypeError):
-            name, epoch, revision = "", 0, 0
+            name, epoch, after, settled = "", 0, 0, 0
         gone = request.tenant.kit.faults.strikes("cursor", request.call)
         if gone or name != self.name or epoch != request.tenant.feed_epoch:
             raise invalid("from", "The continuation token is not valid.")
-        return int(revision)
+        return Place(after, settled)
 
 
 def _as(view: View) -> Callable[[Row, Request], list[dict[str, Any]]]:
@@ -111,7 +121,7 @@ def _unit(row: Row, _: Request) -> dict[str, Any]:
 def _assignments(row: Row, request: Request) -> list[dict[str, Any]]:
     wanted = asked(request.query, "active", one_of("True", "False", "Any", "true", "false"))
     hidden = wanted and wanted != "Any" and (wanted.lower() == "true") != row["active"]
-    return [] if hidden else [shown(row)]
+    return [] if hidden else [shown(row, "createdOn")]
 
 
 def _items(row: Row, request: Request) -> list[dict[str, Any]]:

@@ -32,7 +32,10 @@ Deed = Callable[[Tenant, Body], Any]
 
 def _mine(tenant: Tenant, body: Body, *states: str) -> list[Row]:
     """Return the assignments that an act is about: one technician's, or the whole crew's."""
-    rows = work.crew(tenant, tenant.row("appointments", body["appointmentId"])["id"])
+    visit = tenant.row("appointments", body["appointmentId"])
+    if visit["status"] in ("Canceled", "Hold"):
+        raise invalid("appointmentId", f"the visit is {visit['status']}")
+    rows = work.crew(tenant, visit["id"])
     who = body.get("technicianId")
     rows = [row for row in rows if who in (None, row["technicianId"]) and row["status"] in states]
     if not rows:
