@@ -254,8 +254,8 @@ async def test_the_same_parameters_make_the_same_company_and_crews_do_not_clash(
     companies = []
     for _ in range(2):
         async with world(appointments=300, technicians=10, crew_share=0.3) as it:
-            visits = [row for row in it.system.tenant["appointments"].seen()]
-            crew = [row for row in it.system.tenant["assignments"].seen()]
+            visits = list(it.system.tenant["appointments"].seen())
+            crew = list(it.system.tenant["assignments"].seen())
             companies.append((visits, crew))
     assert companies[0] == companies[1]
     starts = {row["id"]: row["start"] for row in visits}
