@@ -49,12 +49,19 @@ def summary_with(title: str, summary: str | None) -> str | None:
     None where it cannot be done alone: the line's own markup is in the way, or further lines
     would take the place of a title that is cleared.
     """
-    line = escape(" ".join(title.split("\n")).strip(), quote=False)
+    line = escape(_plain(title.replace("\n", " ")).strip(), quote=False)
     old, rest, html = title_of(summary), rest_of(summary), summary or ""
+    if title_of(line) == old:
+        return html
     if not old or not (line or rest):
         return line
-    for spelling in (old, escape(old, quote=False), escape(old)):
-        made = html.replace(spelling, line, 1)
-        if line and made != html and (title_of(made), rest_of(made)) == (title_of(line), rest):
-            return made
+    for text in (html, _plain(html)):
+        for spelling in (old, escape(old, quote=False), escape(old)):
+            made = text.replace(spelling, line, 1)
+            if line and (title_of(made), rest_of(made)) == (title_of(line), rest):
+                return made
     return None
+
+
+def _plain(text: str) -> str:
+    return text.replace("&nbsp;", " ").replace("\xa0", " ")

@@ -267,6 +267,8 @@ async def _title(session: Session, visit: Visit, value: Value) -> list[Call]:
             f"The summary of {visit.what} has a form in which its first line cannot be replaced "
             f"alone. Change it at {session.system}."
         )
+    if summary == (visit.job.summary or ""):
+        return []
     return [Call("PATCH", path(session, "jpm", f"jobs/{visit.job.id}"), {"summary": summary})]
 
 
