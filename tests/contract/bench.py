@@ -100,7 +100,8 @@ class Visit:
     terms, or None where there is no such record. `count()` is how many records there are.
     `expired(cursor)` turns a cursor into one that the system does not know. `proxy` stands
     between the connector and the system where the system is a server. `writes_by` is the HTTP
-    method of creates and updates; `quiet_calls` what a pass without change costs. `server`
+    method of creates and updates, `creates_by` that of creates where it is another one;
+    `quiet_calls` what a pass without change costs. `server`
     and `more` are whatever the connector's own tests need of the system.
     """
 
@@ -121,6 +122,7 @@ class Visit:
     held: Held = field(default_factory=Held)
     quiet_calls: int = 1
     writes_by: str = "PUT"
+    creates_by: str = ""
 
     @property
     def resource(self) -> Resource:

@@ -158,16 +158,25 @@ async def test_a_create_that_is_done_twice_makes_one_record(visit):
 async def test_a_create_whose_answer_was_lost_is_found_and_not_made_again(visit):
     can(visit, "create", "proxy")
     draft = draft_of(visit)
-    visit.proxy.rule(Cut(after=True), method=visit.writes_by, nth=1)
+    visit.proxy.rule(Cut(after=True), method=visit.creates_by or visit.writes_by, nth=1)
     with pytest.raises(OutcomeUnknown) as caught:
         await visit.resource.create(visit.session, visit.scope, draft)
     assert_sentence(caught.value.says)
-    found = await current(visit, draft.id)
+    found = await looked_up(visit, draft)
     assert isinstance(found, Seen)
     assert found.mark == draft.mark
     again = await visit.resource.create(visit.session, visit.scope, draft)
-    assert again.id == draft.id
+    assert again.id == found.id
     assert visit.count() == 1
+
+
+async def looked_up(visit, draft):
+    """Look for what a create made, as the hub does: by its id, else by its mark."""
+    if visit.resource.choose_id is not None:
+        found = await current(visit, draft.id)
+        assert found.id == draft.id
+        return found
+    return await visit.resource.find(visit.session, visit.scope, draft.mark)
 
 
 async def test_a_create_under_a_name_that_is_taken_is_held(visit):

@@ -191,6 +191,7 @@ async def _stay(company, proxy, session):
         held=session.known,
         quiet_calls=8,
         writes_by="PATCH",
+        creates_by="POST",
     )
 
 
