@@ -254,7 +254,24 @@ async def test_a_sign_in_that_is_refused_for_good_is_told_to_each(vendor):
     assert [type(one) for one in answers] == [SignIn] * 2
 
 
-async def test_a_part_whose_sign_in_ran_out_under_way_is_sent_alone(vendor):
+async def test_parts_whose_sign_in_is_too_old_are_sent_again_together(vendor):
+    auth = Renewable()
+    there, http = await vendor(auth=auth)
+    there.answer = lambda *_: (200 if len(there.batches) > 1 else 401, {}, "{}")
+    answers = await asyncio.gather(*(http.request("POST", f"a/{n}") for n in range(4)))
+    assert [one.status for one in answers] == [200] * 4
+    assert http.calls == 2
+
+
+async def test_parts_whose_sign_in_is_refused_again_say_so(vendor):
+    there, http = await vendor(auth=Renewable())
+    there.answer = lambda *_: (401, {}, "{}")
+    writes = [http.request("POST", f"a/{n}") for n in range(2)]
+    answers = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(one) for one in answers] == [SignIn] * 2
+
+
+async def test_a_part_whose_sign_in_ran_out_under_way_is_sent_again(vendor):
     there, http = await vendor(auth=Renewable())
     seen = set()
 

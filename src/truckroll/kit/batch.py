@@ -71,6 +71,11 @@ class Sender(Protocol):
         ...
 
     @property
+    def account(self) -> str:
+        """The account's name in sentences."""
+        ...
+
+    @property
     def busy(self) -> outcomes.Busy | None:
         """What recognises the system's own way to ask for a pause."""
         ...
@@ -87,6 +92,10 @@ class Sender(Protocol):
         alone: bool = False,
     ) -> Response:
         """Send one request; see `Http.request`."""
+        ...
+
+    async def renewed(self, whom: str = "") -> bool:
+        """Renew the proof of identity after a 401; see `Client.renewed`."""
         ...
 
     def pause(self, response: Response, tries: int, waited: float) -> float:
@@ -125,16 +134,16 @@ class Gatherer:
     async def send(self, call: Outgoing) -> Response:
         """Send a write along with others and return its own answer; raises as a single one does.
 
-        A write that the system asks to send later is sent again after the pause, and one that
-        the sign-in's age or its company failed is sent alone.
+        A write that the system asks to send later is sent again after the pause, one whose sign-in
+        was too old after a renewal, and one that its company failed is sent alone.
         """
-        tries, waited = 0, 0.0
+        tries, waited, renewed = 0, 0.0, False
         while True:
             tries += 1
             outcome = await self._told(call)
             if isinstance(outcome, VendorError):
                 raise outcome
-            if outcome is None or self._again_alone(outcome):
+            if outcome is None or self._batch.apart(outcome):
                 return await self._client.request(
                     call.method,
                     str(call.url),
@@ -143,15 +152,18 @@ class Gatherer:
                     whom=call.whom,
                     alone=True,
                 )
+            if outcome.status == 401:  # noqa: PLR2004 -- statuses are best known by number
+                if renewed or not await self._client.renewed(call.whom):
+                    system, account = self._client.system, self._client.account
+                    raise outcomes.not_signed_in(system, account, outcome.body)
+                renewed = True
+                continue
             if not outcomes.asks_for_pause(outcome, self._client.busy):
                 break
             waited = self._client.pause(outcome, tries, waited)
         if outcomes.is_answer(outcome.status):
             return outcome
         raise outcomes.failed(self._client.system, outcome.status, unknown=True)
-
-    def _again_alone(self, answer: Response) -> bool:
-        return answer.status == 401 or self._batch.apart(answer)  # noqa: PLR2004 -- statuses are best known by number
 
     async def _told(self, call: Outgoing) -> Response | VendorError | None:
         lane = self._lanes.setdefault(call.whom, _Lane())

@@ -251,7 +251,7 @@ class Client:
         weight: int = 1,
         alone: bool = False,
     ) -> Response:
-        """Send one request and return the answer; see `Http.request`.
+        """Send one request; see `Http.request`.
 
         `timeout` bounds the whole exchange, waiting and repeating included. Proof of identity
         goes only to the sites of the transport's addresses, and not from https to http. `weight`
@@ -296,7 +296,7 @@ class Client:
                 await self._timing.sleep(backoff(tries, self._timing.chance()))
                 continue
             if response.status == 401:  # noqa: PLR2004 -- statuses are best known by number
-                if renewed or not await self._renewed(job):
+                if renewed or not await self.renewed(job.whom):
                     raise outcomes.not_signed_in(self.system, self.account, response.body)
                 renewed = True
             elif outcomes.asks_for_pause(response, self._transport.busy):
@@ -308,13 +308,14 @@ class Client:
             else:
                 await self._timing.sleep(backoff(tries, self._timing.chance()))
 
-    async def _renewed(self, job: _Job) -> bool:
-        auth = self._auth(job)
+    async def renewed(self, whom: str = "") -> bool:
+        """Renew the proof of identity after a 401; return whether another attempt makes sense."""
+        auth = self._auth(whom)
         return auth is not None and await auth.refused()
 
-    def _auth(self, job: _Job) -> Auth | None:
+    def _auth(self, whom: str) -> Auth | None:
         auth = self._transport.auth
-        return auth.acting(job.whom) if job.whom and isinstance(auth, ActingAuth) else auth
+        return auth.acting(whom) if whom and isinstance(auth, ActingAuth) else auth
 
     def pause(self, response: Response, tries: int, waited: float) -> float:
         """Hold the account as long as it was asked to; raise RetryLater for a long pause.
@@ -395,7 +396,7 @@ class Client:
         headers = {"User-Agent": _AGENT, "Accept-Encoding": "gzip, deflate"}
         if not self._trusted(url):
             return headers | {k: v for k, v in job.headers.items() if k.lower() not in _PROOFS}, url
-        auth = self._auth(job)
+        auth = self._auth(job.whom)
         if auth is not None:
             headers |= await auth.headers()
         if isinstance(auth, QueryAuth):
