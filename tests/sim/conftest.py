@@ -1,19 +1,16 @@
 import pytest
 
-from sim.discovery import SPECS
+from sim.discovery import SPECS, Judge, document
+from sim.google_world import GoogleWorld, in_process, served
 
 
 @pytest.fixture(scope="session")
 def google_judge():
-    from sim.discovery import Judge, document
-
     return Judge(document("google-calendar"), document("google-workspace"))
 
 
 @pytest.fixture(scope="session", params=["in process", "served"])
 def google_address(request):
-    from sim.google_world import in_process, served
-
     with (in_process if request.param == "in process" else served)() as address:
         yield address
 
@@ -21,8 +18,6 @@ def google_address(request):
 @pytest.fixture
 def google(google_address, google_judge):
     """Return a simulated Google, empty but for a company of an office and three technicians."""
-    from sim.google_world import GoogleWorld
-
     world = GoogleWorld(google_address, google_judge)
     world.begin()
     yield world

@@ -31,7 +31,7 @@ class Judge:
             for method in _methods(doc["resources"], doc)
         ]
 
-    def answer(self, method, path, status, headers, body):
+    def answer(self, method, path, status, body):
         """Raise AssertionError if an answer is not one that the document allows."""
         if status >= 400:
             _is_error(path, status, body)
@@ -120,7 +120,7 @@ class JudgedHttp(httplib2.Http):
         if path.startswith("/batch") and answer.status == 200:
             self._judge_parts(headers, body, answer, content)
         else:
-            self.judge.answer(method, path, answer.status, answer, content)
+            self.judge.answer(method, path, answer.status, content)
         return answer, content
 
     def _judge_parts(self, headers, body, answer, content):
@@ -131,7 +131,7 @@ class JudgedHttp(httplib2.Http):
         for (request, _), (status, text) in zip(asked, told, strict=True):
             method, target, _ = request.split(" ")
             path = urlsplit(target).path.removeprefix(f"/{self.system}")
-            self.judge.answer(method, path, int(status.split(" ")[1]), {}, text)
+            self.judge.answer(method, path, int(status.split(" ")[1]), text)
 
 
 def _parts(kind, raw):

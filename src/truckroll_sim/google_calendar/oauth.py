@@ -23,6 +23,7 @@ from truckroll_sim.google_calendar.world import World
 from truckroll_sim.kit.calls import Answer, Call, Refused
 
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 _PATIENCE_SECONDS = 300
 _KEY_BITS = 2048
 
@@ -187,10 +188,11 @@ def _refused(error: str, status: int = 400, words: str | None = None) -> Refused
 
 
 def _is_audience(claims: Doc, base: str) -> bool:
-    # One system has two names here, and a key file may have been fetched under either.
+    # One system has two names here, and a key file may have been fetched under either. The
+    # vendor's own library names the vendor's address whatever the key file's `token_uri` says.
     host = base.rpartition("/")[0]
     names = ("google-calendar", "google-workspace")
-    return claims.get("aud") in [f"{host}/{name}/token" for name in names]
+    return claims.get("aud") in (*(f"{host}/{name}/token" for name in names), _TOKEN_URL)
 
 
 def _verified(assertion: str) -> Doc:

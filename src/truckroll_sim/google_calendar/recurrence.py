@@ -13,7 +13,7 @@ from truckroll_sim.google_calendar.times import Doc, stored, zone_of
 
 _LINE = re.compile(r"(RRULE|EXRULE|RDATE|EXDATE)((?:;[^:]*)?):(.+)", re.IGNORECASE)
 _UNTIL = re.compile(r"UNTIL=(\d{8})(T\d{6}Z?)?", re.IGNORECASE)
-_MOST = 20_000
+_MOST = 5_000
 """No series is walked further than this: a rule may have no end, or one every second."""
 
 

@@ -241,7 +241,7 @@ class World:
         self.books[book_id] = book
         rule_id = f"user:{owner}"
         book.rules.put(rule_id, {"role": "owner", "scope": {"type": "user", "value": owner}})
-        if person := self.people.get(owner):
+        if (person := self.people.get(owner)) and not resource:
             person.entries.put(book_id, {"selected": True} | ({"primary": True} if primary else {}))
         return book
 
