@@ -149,7 +149,7 @@ class Spec:
             "integer": int,
             "number": float,
             "boolean": lambda word: {"true": True, "false": False}[word.lower()],
-            "array": lambda words: [int(w) if w.isdecimal() else w for w in words.split(",")],
+            "array": lambda word: [int(word) if word.isdecimal() else word],
         }
         try:
             value = readers.get(kind, str)(text)

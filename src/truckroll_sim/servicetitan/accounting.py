@@ -12,12 +12,12 @@ from truckroll_sim.servicetitan.listing import (
     STAMPS,
     Listing,
     Where,
-    holds,
+    among,
     same,
     since,
     until,
 )
-from truckroll_sim.servicetitan.requests import Request, Route, words
+from truckroll_sim.servicetitan.requests import Request, Route
 from truckroll_sim.servicetitan.tenant import Tenant, invalid
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ def _of_job(name: str, reader: Any = int) -> Where:
 
 
 def _states(text: str) -> frozenset[str]:
-    asked = words(text)
+    # The vendor wants one parameter for each status, no list of them.
+    asked = frozenset(text.split("&"))
     if not asked <= set(STATES):
         raise ValueError(text)
     return asked
@@ -185,8 +186,7 @@ FILTERS = {
     "dueDateBefore": until("_dated"),
     "totalGreater": _compared(lambda total, least: total >= least),
     "totalLess": _compared(lambda total, most: total <= most),
-    "reviewStatuses": same("_review", str),
-    "batchNumber": holds("_batch"),
+    "reviewStatuses": among("_review", lambda text: frozenset(text.split("&"))),
 }
 
 

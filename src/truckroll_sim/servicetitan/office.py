@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from truckroll_sim.servicetitan import accounting, booking, crm, forms, leads, work
-from truckroll_sim.servicetitan.bodies import NewCustomer, NewJob, Note, utc
+from truckroll_sim.servicetitan.bodies import NewAppointment, NewCustomer, NewJob, Note, utc
 from truckroll_sim.servicetitan.requests import moment, shown
 from truckroll_sim.servicetitan.tenant import OFFICE_USER, TABLES, RefusalError, Tenant, invalid
 
@@ -78,6 +78,11 @@ def _visit(tenant: Tenant, appointment_id: int) -> dict[str, Any]:
 def book(tenant: Tenant, body: Body) -> Any:
     """Book a job in the office; the body is that of the API's create."""
     return shown(booking.book_job(tenant, msgspec.convert(body, NewJob), OFFICE_USER))
+
+
+def add_visit(tenant: Tenant, body: Body) -> Any:
+    """Put one more visit on a job; the body is that of the API's create."""
+    return shown(booking.add_appointment(tenant, msgspec.convert(body, NewAppointment)))
 
 
 def reschedule(tenant: Tenant, body: Body) -> Any:
@@ -212,6 +217,7 @@ DEEDS: Mapping[str, Deed] = {
     "resume": _step(("Working",), "Technician Resumed", isPaused=False),
     "done": done,
     "book": book,
+    "add_visit": add_visit,
     "reschedule": reschedule,
     "assign": assign,
     "cancel": cancel,
@@ -232,6 +238,16 @@ DEEDS: Mapping[str, Deed] = {
 }
 
 
+#: What is made by more than putting a row.
+MADE: Mapping[str, Deed] = {
+    "jobs": book,
+    "appointments": add_visit,
+    "customers": add_customer,
+    "job_notes": write_note,
+    "attachments": attach,
+}
+
+
 def acts(tenant: Tenant) -> dict[str, Act]:
     """All acts of people, bound to a tenant."""
     return {name: _bound(deed, tenant) for name, deed in DEEDS.items()}
@@ -245,6 +261,10 @@ def _in_words(deed: Callable[[], Any]) -> Any:
     """Return the deed's answer; a refusal as what the control plane tells in a sentence."""
     try:
         return deed()
+    except KeyError as missing:
+        raise ValueError(f"the act needs {missing.args[0]}") from missing
+    except msgspec.ValidationError as slip:
+        raise ValueError(str(slip)) from slip
     except RefusalError as refused:
         told = "; ".join(
             [refused.title, *(text for texts in refused.errors.values() for text in texts)]
@@ -270,8 +290,13 @@ class Desk:
         return shown(_in_words(lambda: self._tenant.row(self._table, int(key))))
 
     def add(self, fields: dict[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-        """Return a new row: the fields, and for the rest those of the table's newest one."""
+        """Return a new row: the fields, and for the rest those of the table's newest one.
+
+        Jobs, appointments and customers are made as the API makes them.
+        """
         del options
+        if self._table in MADE:
+            return dict(_in_words(lambda: MADE[self._table](self._tenant, fields)))
         rows = list(self._tenant[self._table].seen())
         like = {k: v for k, v in rows[-1].items() if k != "id"} if rows else {}
         fresh = {"createdOn": self._tenant.now(), "modifiedOn": self._tenant.now(), "active": True}
@@ -284,6 +309,10 @@ class Desk:
 
         def deed() -> Row:
             row = self._tenant.row(self._table, int(key))
+            if unknown := set(fields) - set(row):
+                raise invalid(
+                    ", ".join(sorted(unknown)), f"there is no such field in {self._table}"
+                )
             return self._tenant.edit(self._table, row["id"], **self._read(row, fields))
 
         return shown(_in_words(deed))
@@ -291,7 +320,10 @@ class Desk:
     def remove(self, key: str, options: Mapping[str, str]) -> None:
         """Delete a row."""
         del options
-        _in_words(lambda: self._tenant.delete(self._table, int(key)))
+        if self._table == "appointments":
+            _in_words(lambda: work.delete_appointment(self._tenant, int(key)))
+        else:
+            _in_words(lambda: self._tenant.delete(self._table, int(key)))
 
     def _read(self, row: Row, fields: dict[str, Any]) -> dict[str, Any]:
         read = {k: moment(v) if isinstance(row.get(k), datetime) else v for k, v in fields.items()}

@@ -38,8 +38,9 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The last value of each query parameter."""
-        return dict(self.call.query)
+        """Each query parameter; the values of one that is repeated are joined by `&`."""
+        names = dict.fromkeys(name for name, _ in self.call.query)
+        return {name: "&".join(self.call.many(name)) for name in names}
 
     @property
     def lag_seconds(self) -> float:
@@ -145,5 +146,5 @@ def asked(query: Mapping[str, str], name: str, reader: Callable[[str], V]) -> V 
         return None
     try:
         return reader(text)
-    except ValueError:
+    except (ValueError, ArithmeticError):
         raise invalid(name, f"The value '{text}' is not valid.") from None

@@ -109,7 +109,10 @@ class ServiceTitan(System):
 
     def _token(self, call: Call) -> Answer:
         """Client credentials, in the form or as Basic (RFC 6749, 2.3.1 and 4.4)."""
-        form = {name: values[-1] for name, values in parse_qs(call.body.decode()).items()}
+        form = {
+            name: values[-1]
+            for name, values in parse_qs(call.body.decode(errors="replace")).items()
+        }
         client = basic(call) or (form.get("client_id"), form.get("client_secret"))
         if client != (CLIENT_ID, CLIENT_SECRET):
             return Answer.json({"error": "invalid_client"}, 400)
