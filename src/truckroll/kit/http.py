@@ -101,12 +101,12 @@ class Pace:
 class Transport:
     """How a system is reached: base address, proof of identity, pace and limits.
 
-    `private` allows addresses inside the house (an account's choice by a person).
-    `ca_file` adds a certificate authority of the person's own. `same_host_redirects` keeps
-    redirects within the registrable domain; where it is False they may leave it, but the proof
-    of identity does not go along. `also` are further addresses of the same system that may have
-    the proof of identity. `busy` recognises answers that ask for a pause beside 429 and 503.
-    `batch` says how writes that are under way at the same time are sent in one request.
+    `private` allows addresses inside the house (an account's choice by a person), `ca_file` adds a
+    certificate authority of the person's own. `same_host_redirects` keeps redirects within the
+    registrable domain; where it is False they may leave it, but the proof of identity does not go
+    along. `also` are further addresses of the same system that may have it. `busy` recognises
+    answers that ask for a pause beside 429 and 503. `batch` says how writes that are under way at
+    the same time are sent in one request.
     """
 
     base_url: str
@@ -253,9 +253,9 @@ class Client:
     ) -> Response:
         """Send one request; see `Http.request`.
 
-        `timeout` bounds the whole exchange, waiting and repeating included. Proof of identity
-        goes only to the sites of the transport's addresses, and not from https to http. `weight`
-        is as how many requests it counts; `alone` keeps it out of the transport's batches.
+        `timeout` bounds the whole exchange, waiting included. Proof of identity goes only to the
+        sites of the transport's addresses, and not from https to http. `weight` is as how many
+        requests it counts; `alone` keeps it out of batches.
         """
         verb, target = method.upper(), self._join(self._base, url)
         again = verb in REPEATABLE if repeatable is None else repeatable
