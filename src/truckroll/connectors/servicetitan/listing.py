@@ -3,18 +3,21 @@
 A visit is composed of parts that have feeds of their own (sheet, section 5), so the cursor holds
 one token per feed. A pass without change asks each feed once. What changed in a part leads to its
 visits, which are read again by their ids.
+
+Assignments and contacts can only be read by lists, and lists lag: a feed may tell what the list
+does not show yet. So visits that such news led to are looked at a second time when the lag is over.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from truckroll.connectors.servicetitan.calls import IDS, Kept, Rows, by_ids, exported, path
 from truckroll.connectors.servicetitan.parts import Composer, broken
-from truckroll.connectors.servicetitan.resolve import Lookup, leads, look_up
+from truckroll.connectors.servicetitan.resolve import MOST_LOOKED_UP, Trail, follow, look_up
 from truckroll.connectors.servicetitan.site import past_days, tenant_of, zone_of
 from truckroll.connectors.servicetitan.wire import (
     Appointment,
@@ -62,10 +65,14 @@ _ANY = {"appointment-assignments": {"active": "Any"}}
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """Where the next read of each feed begins, by name; `tenant` is whose tokens they are."""
+    """Where the next read of each feed begins, by name; `tenant` is whose tokens they are.
+
+    `again` are visits to be looked at a second time, with the instant (UTC) from which on.
+    """
 
     tenant: str
     tokens: dict[str, str]
+    again: dict[int, datetime] = {}
 
 
 async def listing(session: Session, scope: Scope, cursor: str | None) -> AsyncIterator[Page]:
@@ -76,7 +83,7 @@ async def listing(session: Session, scope: Scope, cursor: str | None) -> AsyncIt
     """
     held = None if cursor is None else _held(session, scope, cursor)
     reading = _Reading(session)
-    pages = reading.everything() if held is None else reading.changes(held.tokens)
+    pages = reading.everything() if held is None else reading.changes(held)
     async for page in pages:
         yield page
 
@@ -92,6 +99,14 @@ def _held(session: Session, scope: Scope, cursor: str) -> Cursor:
             "is read again, and nothing is taken for gone meanwhile."
         )
     return held
+
+
+class Drained(NamedTuple):
+    """What feeds told: rows of visits, where the feeds end, what to look at a second time."""
+
+    rows: Rows[Appointment]
+    ends: dict[str, str]
+    again: dict[int, datetime]
 
 
 class _Reading:
@@ -114,37 +129,38 @@ class _Reading:
                 end = got.token
                 async for page in self._pages(got.rows):
                     yield page
-            rows, tokens = await self._drained(PARTS, {feed.name: begun for feed in PARTS})
-            async for page in self._pages(rows):
+            tokens = {feed.name: begun for feed in PARTS}
+            found = await self._drained(PARTS, Cursor(self._tenant, tokens), most=None)
+            async for page in self._pages(found.rows):
                 yield page
         except StartOver as error:
             # What was given in this very listing is refused: the next one begins anew anyway.
             raise RetryLater(error.says) from None
-        cursor = self._cursor({APPOINTMENTS.name: end, **tokens})
+        cursor = self._cursor({APPOINTMENTS.name: end, **found.ends}, found.again)
         yield Page((), cursor, last=True, complete=True, since=self._since)
 
-    async def changes(self, tokens: Mapping[str, str]) -> AsyncIterator[Page]:
+    async def changes(self, held: Cursor) -> AsyncIterator[Page]:
         """Yield the visits that the feeds lead to."""
-        rows, ends = await self._drained(FEEDS, tokens)
-        async for page in self._pages(rows):
+        found = await self._drained(FEEDS, held)
+        async for page in self._pages(found.rows):
             yield page
-        yield Page((), self._cursor(ends), last=True)
+        yield Page((), self._cursor(found.ends, found.again), last=True)
 
-    def _cursor(self, tokens: Mapping[str, str]) -> str:
-        return msgspec.json.encode(Cursor(self._tenant, dict(sorted(tokens.items())))).decode()
+    def _cursor(self, tokens: Mapping[str, str], again: dict[int, datetime]) -> str:
+        now = Cursor(self._tenant, dict(sorted(tokens.items())), again)
+        return msgspec.json.encode(now).decode()
 
     async def _drained(
-        self, feeds: Sequence[Feed], tokens: Mapping[str, str]
-    ) -> tuple[Rows[Appointment], dict[str, str]]:
-        """Read feeds to their ends; return the visits that they lead to, and where they end."""
+        self, feeds: Sequence[Feed], held: Cursor, *, most: int | None = MOST_LOOKED_UP
+    ) -> Drained:
+        """Read feeds to their ends; return the visits that they lead to."""
         ends: dict[str, str] = {}
         own = Rows[Appointment]([], [])
-        ids: set[int] = set()
-        lookups: set[Lookup] = set()
+        sure, late = Trail(set(), set()), Trail(set(), set())
 
         async def drain(feed: Feed) -> None:
             where = path(self._session, feed.module, f"export/{feed.name}")
-            start, asked = tokens[feed.name], _ANY.get(feed.name)
+            start, asked = held.tokens[feed.name], _ANY.get(feed.name)
             async for got in exported(self._session, where, feed.shape, start, asked):
                 ends[feed.name] = got.token
                 if feed is APPOINTMENTS:
@@ -152,17 +168,27 @@ class _Reading:
                 for row, raw in got.rows.kept:
                     if isinstance(row, Appointment):
                         own.kept.append(Kept(row, raw))
-                        continue
-                    near, more = leads(feed.name, row)
-                    ids.update(near)
-                    lookups.update(more)
+                    else:
+                        follow(feed.name, row, late if self._may_lag(row) else sure)
 
         await asyncio.gather(*(drain(feed) for feed in feeds))
-        ids |= await look_up(self._session, lookups, self._since - _LONGEST)
+        since = self._since - _LONGEST
+        news = await look_up(self._session, late, since, most=most)
+        again = {id_: at for id_, at in held.again.items() if at > self._now}
+        again |= dict.fromkeys(news, self._now + LAG)
+        due = held.again.keys() - again.keys()
+        ids = news | due | await look_up(self._session, sure, since, most=most)
         told = {one.row.id for one in own.kept} | {one.id for one in own.broken}
         where = path(self._session, "jpm", "appointments")
-        again = await by_ids(self._session, where, Appointment, ids - told)
-        return Rows([*own.kept, *again.kept], [*own.broken, *again.broken]), ends
+        reread = await by_ids(self._session, where, Appointment, ids - told)
+        rows = Rows([*own.kept, *reread.kept], [*own.broken, *reread.broken])
+        return Drained(rows, ends, again)
+
+    def _may_lag(self, row: Row) -> bool:
+        """Tell whether a list may not show yet what the feed tells of a row."""
+        by_list_only = isinstance(row, Assignment | ContactRow)
+        fresh = row.modified_on is None or row.modified_on > self._now - 2 * LAG
+        return by_list_only and fresh
 
     async def _pages(self, rows: Rows[Appointment]) -> AsyncIterator[Page]:
         """Yield rows as pages that a transaction can hold, none where there are no rows."""

@@ -17,7 +17,7 @@ from truckroll.connectors.servicetitan.wire import (
 from truckroll.kit.contract import Session
 from truckroll.kit.errors import StartOver
 
-_MOST_LOOKED_UP = 2_000
+MOST_LOOKED_UP = 2_000
 _AT_ONCE = 50
 _BOTH_ENDS = 2  # visits of a job that it names itself: the first and the last
 
@@ -30,47 +30,56 @@ class Lookup(NamedTuple):
     id: int
 
 
-def leads(feed: str, row: Row) -> tuple[set[int], set[Lookup]]:
-    """Return the visits that a changed row concerns, and what must be asked to find the others."""
+class Trail(NamedTuple):
+    """Visits that changed rows concern, and what must be asked to find the others."""
+
+    ids: set[int]
+    lookups: set[Lookup]
+
+
+def follow(feed: str, row: Row, trail: Trail) -> None:
+    """Add to a trail what a changed row of a feed concerns."""
+    ids, lookups = trail
     if isinstance(row, Assignment):
-        return {row.appointment_id}, set()
-    if isinstance(row, Job):
-        if row.appointment_count > _BOTH_ENDS:
-            return set(), {Lookup("appointments", "jobId", row.id)}
-        return {row.first_appointment_id, row.last_appointment_id} - {0}, set()
-    if isinstance(row, Location):
-        return set(), {Lookup("jobs", "locationId", row.id)}
-    if isinstance(row, ContactRow):
-        if row.location_id:
-            return set(), {Lookup("jobs", "locationId", row.location_id)}
-        return set(), {Lookup("appointments", "customerId", row.customer_id)}
-    by = "technicianId" if feed == "technicians" else "customerId"
-    return set(), {Lookup("appointments", by, row.id)}
+        ids.add(row.appointment_id)
+    elif isinstance(row, Job) and row.appointment_count <= _BOTH_ENDS:
+        ids.update({row.first_appointment_id, row.last_appointment_id} - {0})
+    elif isinstance(row, Job):
+        lookups.add(Lookup("appointments", "jobId", row.id))
+    elif isinstance(row, Location):
+        lookups.add(Lookup("jobs", "locationId", row.id))
+    elif isinstance(row, ContactRow) and row.location_id:
+        lookups.add(Lookup("jobs", "locationId", row.location_id))
+    elif isinstance(row, ContactRow):
+        lookups.add(Lookup("appointments", "customerId", row.customer_id))
+    else:
+        by = "technicianId" if feed == "technicians" else "customerId"
+        lookups.add(Lookup("appointments", by, row.id))
 
 
-async def look_up(session: Session, lookups: set[Lookup], since: datetime) -> set[int]:
-    """Return the visits, starting at or after `since`, that these questions find.
+async def look_up(
+    session: Session, trail: Trail, since: datetime, *, most: int | None = MOST_LOOKED_UP
+) -> set[int]:
+    """Return the visits of a trail; those looked up start at or after `since`.
 
-    Raises StartOver where they are so many that a whole listing is cheaper.
+    Raises StartOver where more than `most` must be looked up: a whole listing is cheaper.
     """
-    if len(lookups) > _MOST_LOOKED_UP:
+    found, pending = set(trail.ids), sorted(trail.lookups)
+    if most is not None and len(pending) > most:
         raise StartOver(
-            f"{session.system} tells of {len(lookups)} changed customers, locations and jobs at "
+            f"{session.system} tells of {len(pending)} changed customers, locations and jobs at "
             "once; everything is read again, which takes less."
         )
-    found: set[int] = set()
-    pending = sorted(lookups)
     while pending:
         batch, pending = pending[:_AT_ONCE], pending[_AT_ONCE:]
-        answers = await asyncio.gather(*(_asked(session, one, since) for one in batch))
-        for rows in answers:
+        more = Trail(found, set())
+        for rows in await asyncio.gather(*(_asked(session, one, since) for one in batch)):
             for row in rows:
                 if isinstance(row, Appointment):
                     found.add(row.id)
                 else:
-                    ids, more = leads("jobs", row)
-                    found |= ids
-                    pending.extend(more)
+                    follow("jobs", row, more)
+        pending.extend(sorted(more.lookups))
     return found
 
 

@@ -21,6 +21,7 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
 
     id: int
     active: bool = True
+    modified_on: datetime | None = None
 
 
 class Appointment(Row, frozen=True, rename="camel"):
