@@ -220,6 +220,7 @@ class Client:
         self._calls = 0
         self.system = system
         self.account = account
+        self.busy = transport.busy
         self.log: deque[Call] = deque(maxlen=_LOG_LINES)
         self._base = self._checked(transport.base_url)
         self._also = tuple(self._checked(url) for url in transport.also)
@@ -232,11 +233,6 @@ class Client:
     def calls(self) -> int:
         """Requests sent so far, every attempt counted."""
         return self._calls
-
-    @property
-    def busy(self) -> outcomes.Busy | None:
-        """What recognises the system's own way to ask for a pause."""
-        return self._transport.busy
 
     async def request(
         self,
@@ -299,7 +295,7 @@ class Client:
                 if renewed or not await self.renewed(job.whom):
                     raise outcomes.not_signed_in(self.system, self.account, response.body)
                 renewed = True
-            elif outcomes.asks_for_pause(response, self._transport.busy):
+            elif outcomes.asks_for_pause(response, self.busy):
                 job.waited = self.pause(response, tries, job.waited)
             elif outcomes.is_answer(response.status):
                 return response
