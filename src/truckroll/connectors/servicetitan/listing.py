@@ -117,7 +117,8 @@ class _Reading:
         self._tenant = tenant_of(session)
         self._now = utc_now()
         self._since = self._now - past_days(session.settings)
-        self._composer = Composer(session, zone_of(session))
+        self._zone = zone_of(session)
+        self._composer = Composer(session, self._zone)
 
     async def everything(self) -> AsyncIterator[Page]:
         """Yield all visits, then those whose parts changed while they were read."""
@@ -130,6 +131,7 @@ class _Reading:
                 async for page in self._pages(got.rows):
                     yield page
             tokens = {feed.name: begun for feed in PARTS}
+            self._composer = Composer(self._session, self._zone)  # forgets the parts from before
             found = await self._drained(PARTS, Cursor(self._tenant, tokens), most=None)
             async for page in self._pages(found.rows):
                 yield page

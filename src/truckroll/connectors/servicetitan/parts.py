@@ -35,7 +35,7 @@ _M = TypeVar("_M", Customer, Location)
 class Composer:
     """Composes visits; parts that several share are asked for once.
 
-    It lives as long as one reading, so that nothing old is taken for new.
+    It lives as long as one look at a tenant, so that nothing old is taken for new.
     """
 
     def __init__(self, session: Session, zone: str) -> None:

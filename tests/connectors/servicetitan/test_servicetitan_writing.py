@@ -1,0 +1,354 @@
+"""Writing to a simulated tenant: each call, what it does not touch, and what half a change says."""
+
+from datetime import date
+
+import msgspec
+import pytest
+
+from connectors.servicetitan.world import GUID, session_of
+from contract import samples
+from contract.sentences import assert_sentence
+from truckroll.connectors.servicetitan import SERVICETITAN
+from truckroll.connectors.servicetitan.wire import MARK_KEY, mark_key
+from truckroll.kit.contract import Change, Draft, Missing, Seen
+from truckroll.kit.errors import Gone, HoldRecord, OutcomeUnknown, Replan, RetryLater
+from truckroll.model.time import AllDay, Rule, Timed
+from truckroll_sim.kit.faults import Fault
+
+APPOINTMENTS = SERVICETITAN.resource("appointment")
+WHEN = Timed(samples.at("2099-03-04T10:00"), "America/Chicago", seconds=5400)
+
+
+def visit_of(job):
+    return str(job["firstAppointmentId"])
+
+
+async def read(stay, id_):
+    return await APPOINTMENTS.read(stay.session, stay.scope, id_)
+
+
+async def change(stay, id_, write=APPOINTMENTS.update, **fields):
+    seen = await read(stay, id_)
+    asked = Change(id_, seen.version, fields, {**seen.fields, **fields}, seen.raw)
+    return await write(stay.session, stay.scope, asked)
+
+
+async def refused(stay, id_, error=HoldRecord, write=APPOINTMENTS.update, **fields):
+    before = writes(stay.server)
+    with pytest.raises(error) as caught:
+        await change(stay, id_, write, **fields)
+    assert_sentence(caught.value.says)
+    return caught.value.says, writes(stay.server)[len(before) :]
+
+
+def writes(company):
+    """Return the calls that changed something, as method and last part of the path."""
+    calls = company.system.kit.calls
+    return [
+        f"{call.method} {call.path.rpartition('/')[2]}"
+        for call in calls
+        if call.method != "GET" and not call.path.endswith("/token")
+    ]
+
+
+def draft(mark="00000000000000aa", **fields):
+    whole = {"title": "AC not cooling", "when": WHEN, **fields}
+    return Draft(id="", key=f"{mark}-7-0", mark=mark, fields=whole)
+
+
+async def create(stay, asked):
+    return await APPOINTMENTS.create(stay.session, stay.scope, asked)
+
+
+async def test_a_moved_visit_takes_its_arrival_window_along(stay, company):
+    id_ = visit_of(company.job())
+    before = dict(company.row("appointments", id_))
+    reply = await change(stay, id_, when=WHEN)
+    after = company.row("appointments", id_)
+    assert (after["start"], after["end"]) == (WHEN.begins, WHEN.ends)
+    moved = after["start"] - before["start"]
+    for name in ("arrivalWindowStart", "arrivalWindowEnd"):
+        assert after[name] - before[name] == moved
+    assert reply.seen.fields["when"] == WHEN
+    assert writes(company) == ["PATCH reschedule"]
+
+
+async def test_technicians_are_replaced_without_a_moment_without_any(stay, company):
+    ana, ben, carla = company.technicians
+    id_ = visit_of(company.job(crew=[ana["id"], ben["id"]]))
+    asked = (f"{ben['name']} <{ben['email']}>", carla["email"])
+    reply = await change(stay, id_, people=asked)
+    assert {one["technicianId"] for one in company.crew(id_)} == {ben["id"], carla["id"]}
+    assert writes(company) == ["POST assign-technicians", "POST unassign-technicians"]
+    assert set(reply.seen.fields["people"]) == {
+        f"{one['name']} <{one['email']}>" for one in (ben, carla)
+    }
+    await change(stay, id_, people=(ana["name"].upper(),))
+    assert [one["technicianId"] for one in company.crew(id_)] == [ana["id"]]
+    await change(stay, id_, people=())
+    assert company.crew(id_) == []
+
+
+async def test_somebody_who_is_assigned_already_is_no_conflict(stay, company):
+    ana = company.technicians[0]
+    id_ = visit_of(company.job())
+    calls = company.system.kit.calls
+    path = f"/dispatch/v2/tenant/{company.tenant.number}/appointment-assignments"
+    seen = await read(stay, id_)
+
+    def beaten(call, _):
+        # Somebody in the office assigns just after the hub looked who is assigned.
+        if call.path == path and not company.crew(id_):
+            company.act("assign", appointmentId=int(id_), technicianIds=[ana["id"]])
+
+    company.system.kit.watchers.append(beaten)
+    asked = Change(id_, seen.version, {"people": (ana["name"],)}, seen.fields, seen.raw)
+    reply = await APPOINTMENTS.update(stay.session, stay.scope, asked)
+    assert [call.status for call in calls if call.path.endswith("assign-technicians")] == [409]
+    assert reply.seen.fields["people"] == (f"{ana['name']} <{ana['email']}>",)
+
+
+async def test_people_who_are_no_technician_or_two_are_held(stay, company):
+    ana, ben = company.technicians[:2]
+    id_ = visit_of(company.job(crew=[ana["id"]]))
+    says, calls = await refused(stay, id_, people=("Zoe Nobody",), when=WHEN)
+    assert '"Zoe Nobody"' in says
+    assert calls == []
+    company.edit("technicians", ben["id"], name=ana["name"])
+    says, _ = await refused(stay, id_, people=(ana["name"],))
+    assert "2 active technicians" in says
+
+
+async def test_the_reply_to_an_assignment_is_true_although_the_list_lags(stay, company):
+    ana, ben = company.technicians[:2]
+    id_ = visit_of(company.job(crew=[ana["id"]]))
+    company.box.clock.advance(300)
+    company.system.kit.faults.add(Fault(kind="stale", seconds=180))
+    reply = await change(stay, id_, people=(ben["name"],))
+    assert reply.seen.fields["people"] == (f"{ben['name']} <{ben['email']}>",)
+    company.system.kit.faults.clear()
+    late = await read(stay, id_)
+    assert (late.fields, late.version) == (reply.seen.fields, reply.seen.version)
+
+
+async def test_instructions_are_the_visit_s_and_the_summary_the_job_s(stay, company):
+    id_ = visit_of(company.job("<p>AC not cooling</p><p>Roof, unit 3</p>"))
+    reply = await change(stay, id_, notes="Roof, unit 3\n\nGate 4")
+    assert company.row("appointments", id_)["specialInstructions"] == "Gate 4"
+    assert reply.seen.fields["notes"] == "Roof, unit 3\n\nGate 4"
+    assert writes(company) == ["PUT special-instructions"]
+    says, calls = await refused(stay, id_, notes="Gate 5")
+    assert "summary" in says
+    assert calls == []
+
+
+async def test_a_visit_is_confirmed_held_and_released(stay, company):
+    id_ = visit_of(company.job())
+    for status in ("confirmed", "paused", "confirmed", "paused", "scheduled", "confirmed"):
+        reply = await change(stay, id_, status=status)
+        assert reply.seen.fields["status"] == status
+    row = company.row("appointments", id_)
+    assert (row["status"], row["isConfirmed"]) == ("Scheduled", True)
+    reply = await change(stay, id_, status="tentative")
+    assert reply.seen.fields["status"] == "scheduled"
+
+
+@pytest.mark.parametrize("status", ["working", "on_the_way", "done", "Parked"])
+async def test_what_only_technicians_set_is_held(stay, company, status):
+    says, calls = await refused(stay, visit_of(company.job()), status=status)
+    assert "technicians" in says
+    assert calls == []
+
+
+async def test_the_only_visit_is_cancelled_with_its_job_once(stay, company):
+    job = company.job()
+    id_ = visit_of(job)
+    reply = await change(stay, id_, APPOINTMENTS.cancel)
+    assert reply.seen.fields["status"] == "cancelled"
+    assert company.row("jobs", job["id"])["jobStatus"] == "Canceled"
+    (log,) = company.tenant["canceled_logs"].having("jobId", job["id"])
+    assert log["reasonId"] == company.made["cancel_reasons"][0]
+    again = await change(stay, id_, APPOINTMENTS.cancel)
+    assert again.seen == reply.seen
+    assert writes(company) == ["PUT cancel"]
+    back = await change(stay, id_, status="confirmed")
+    assert back.seen.fields["status"] == "confirmed"
+    assert company.row("jobs", job["id"])["jobStatus"] == "Scheduled"
+
+
+async def test_one_visit_of_several_is_deleted_and_the_others_stay(stay, company):
+    job = company.job(visits=2)
+    id_ = str(job["lastAppointmentId"])
+    says, calls = await refused(stay, id_, status="cancelled")
+    assert "one of 2 visits" in says
+    assert calls == []
+    reply = await change(stay, id_, APPOINTMENTS.cancel)
+    assert reply.seen.fields["status"] == "cancelled"
+    assert await read(stay, id_) == Missing(id_)
+    assert company.row("appointments", visit_of(job))["status"] == "Scheduled"
+    assert company.row("jobs", job["id"])["jobStatus"] == "Scheduled"
+
+
+async def test_reasons_are_named_or_asked_for(stay, company):
+    name = company.row("cancel_reasons", company.made["cancel_reasons"][1])["name"]
+    settings = {**stay.session.settings, "cancel_reason": name.upper(), "hold_reason": ""}
+    async with session_of(settings) as session:
+        stay.session = session
+        job = company.job()
+        says, calls = await refused(stay, visit_of(job), status="paused")
+        assert "hold_reason" in says
+        assert calls == []
+        await change(stay, visit_of(job), APPOINTMENTS.cancel)
+        (log,) = company.tenant["canceled_logs"].having("jobId", job["id"])
+        assert log["reasonId"] == company.made["cancel_reasons"][1]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        AllDay(date(2099, 3, 4), date(2099, 3, 5)),
+        msgspec.structs.replace(WHEN, rule=Rule(("FREQ=DAILY;COUNT=3",))),
+    ],
+)
+async def test_times_that_a_visit_cannot_have_are_held(stay, company, when):
+    says, calls = await refused(stay, visit_of(company.job()), when=when, title="Ours")
+    assert "visits" in says
+    assert calls == []
+
+
+async def test_a_visit_stays_with_its_job(stay, company):
+    job = company.job()
+    await change(stay, visit_of(job), number=job["jobNumber"])
+    says, calls = await refused(stay, visit_of(job), number="7")
+    assert '"7"' in says
+    assert calls == []
+
+
+async def test_a_state_that_forbids_a_change_is_read_again(stay, company):
+    ana = company.technicians[0]["id"]
+    id_ = visit_of(company.job(crew=[ana]))
+    company.act("arrive", appointmentId=int(id_))
+    says, _ = await refused(stay, id_, Replan, when=WHEN)
+    assert "Working" in says
+
+
+@pytest.mark.fault("F25")
+async def test_half_a_change_is_told_and_the_rest_is_tried_again(stay, company):
+    id_ = visit_of(company.job())
+    fault = Fault(kind="status", status=400, method="PATCH", path="*/jobs/*", reason="Too odd")
+    company.system.kit.faults.add(fault)
+    says, calls = await refused(stay, id_, Replan, when=WHEN, title="Ours")
+    assert calls == ["PATCH reschedule", f"PATCH {company.job_of(id_)['id']}"]
+    assert "Too odd" in says
+    seen = await read(stay, id_)
+    assert (seen.fields["when"], seen.fields["title"]) == (WHEN, "AC not cooling")
+    says, _ = await refused(stay, id_, HoldRecord, title="Ours")
+    assert "Too odd" in says
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"kind": "status", "status": 500, "after": True}, OutcomeUnknown),
+        ({"kind": "status", "status": 429, "retry_after": "4000"}, RetryLater),
+        ({"kind": "drop", "after": True}, OutcomeUnknown),
+    ],
+)
+async def test_a_doubtful_answer_stays_a_doubt(stay, company, fault, error):
+    id_ = visit_of(company.job())
+    company.system.kit.faults.add(Fault(method="PATCH", **fault))
+    await refused(stay, id_, error, when=WHEN)
+
+
+async def test_what_is_gone_is_gone(stay, company):
+    job = company.job(visits=2)
+    id_ = str(job["lastAppointmentId"])
+    seen = await read(stay, id_)
+    company.act("delete_visit", appointmentId=int(id_))
+    asked = Change(id_, seen.version, {"title": "Ours"}, seen.fields, seen.raw)
+    for write in (APPOINTMENTS.update, APPOINTMENTS.cancel):
+        with pytest.raises(Gone) as caught:
+            await write(stay.session, stay.scope, asked)
+        assert_sentence(caught.value.says)
+    assert company.job_of(id_)["summary"] == "<p>AC not cooling</p>"
+
+
+async def test_a_new_job_has_its_visit_people_notes_and_mark(stay, company):
+    ana = company.technicians[0]
+    asked = draft(people=(ana["name"],), notes="Gate 4", status="confirmed")
+    reply = await create(stay, asked)
+    row, job = company.row("appointments", reply.id), company.job_of(reply.id)
+    assert (row["start"], row["arrivalWindowStart"]) == (WHEN.begins, WHEN.begins)
+    assert (row["specialInstructions"], row["isConfirmed"]) == ("Gate 4", True)
+    assert [one["technicianId"] for one in company.crew(reply.id)] == [ana["id"]]
+    assert job["_external"] == {GUID: {MARK_KEY: asked.mark, mark_key(int(reply.id)): asked.mark}}
+    assert reply.seen.mark == asked.mark
+    assert reply.seen.fields["notes"] == "Gate 4"
+    found = await APPOINTMENTS.find(stay.session, stay.scope, asked.mark)
+    assert found == reply.seen
+    # A visit that is put before it on the same job does not take its mark.
+    later = {"start": "2099-04-01T15:00:00Z", "end": "2099-04-01T16:00:00Z"}
+    company.act("reschedule", appointmentId=int(reply.id), **later)
+    second = await create(stay, draft("00000000000000bb", number=job["jobNumber"]))
+    assert company.job_of(reply.id)["firstAppointmentId"] == int(second.id)
+    assert second.seen.mark == "00000000000000bb"
+    found = await APPOINTMENTS.find(stay.session, stay.scope, asked.mark)
+    assert found.id == reply.id
+
+
+async def test_a_visit_is_added_to_the_job_that_is_named_once(stay, company):
+    job = company.job()
+    first = await create(stay, draft(number=job["jobNumber"]))
+    assert company.row("appointments", first.id)["jobId"] == job["id"]
+    assert first.seen.fields["number"] == job["jobNumber"]
+    # The same again, with the mark not found: the visit of just these times is the one.
+    again = await create(stay, draft(number=job["jobNumber"]))
+    assert again.id == first.id
+    assert company.row("jobs", job["id"])["appointmentCount"] == 2
+    with pytest.raises(HoldRecord) as caught:
+        await create(stay, draft(number="J-1"))
+    assert_sentence(caught.value.says)
+    assert '"J-1"' in caught.value.says
+
+
+async def test_a_job_that_cannot_be_made_says_what_is_missing(stay, company):
+    settings = dict(stay.session.settings)
+    for names in (("app_guid",), ("campaign", "job_type"), ("customer",)):
+        lacking = {**settings, **dict.fromkeys(names, "")}
+        async with session_of(lacking) as session:
+            with pytest.raises(HoldRecord) as caught:
+                await APPOINTMENTS.create(session, stay.scope, draft())
+        assert_sentence(caught.value.says)
+        assert all(name in caught.value.says for name in names)
+    for fields in ({"status": "done"}, {"when": AllDay(date(2099, 1, 1), date(2099, 1, 2))}):
+        with pytest.raises(HoldRecord) as caught:
+            await create(stay, draft(**fields))
+        assert_sentence(caught.value.says)
+    company.edit("customers", company.customer, doNotService=True)
+    with pytest.raises(HoldRecord, match="Do not service") as caught:
+        await create(stay, draft())
+    assert_sentence(caught.value.says)
+    assert writes(company) == []
+
+
+async def test_a_refused_job_is_held_with_the_vendor_s_words(stay, company):
+    company.edit("campaigns", company.made["campaign"], active=False)
+    with pytest.raises(HoldRecord) as caught:
+        await create(stay, draft())
+    assert_sentence(caught.value.says)
+    assert "CampaignId" in caught.value.says
+    assert "inactive" in caught.value.says
+
+
+async def test_a_visit_that_was_made_only_in_part_is_looked_up_and_not_made_again(stay, company):
+    fault = Fault(kind="status", status=400, path="*/special-instructions", reason="Too odd")
+    company.system.kit.faults.add(fault)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await create(stay, draft(notes="Gate 4"))
+    assert_sentence(caught.value.says)
+    found = await APPOINTMENTS.find(stay.session, stay.scope, draft().mark)
+    assert isinstance(found, Seen)
+    assert found.fields["notes"] is None
+    again = await create(stay, draft(notes="Gate 4"))
+    assert again.id == found.id
+    assert len(company.visits()) == 1
