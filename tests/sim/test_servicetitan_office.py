@@ -129,7 +129,7 @@ async def test_feeds_read_in_pieces_add_up_to_the_lists_whatever_is_done(seed, l
                 known[feed].update((row["id"], row) for row in page["data"])
                 tokens[feed], more = page["continueFrom"], page["hasMore"]
 
-        for number in range(120):
+        for number in range(70):
             await walk.step()
             if number % 5 == 0:
                 recent = {"includeRecentChanges": "true"} if number % 10 == 0 else {}

@@ -147,6 +147,21 @@ async def test_assign_adds_to_those_present_and_conflicts_are_409(it):
     ]
 
 
+async def test_nobody_is_assigned_to_a_visit_that_is_over_or_taken_off_one_that_was_begun(it):
+    first, _, third = it.seed["technicians"][:3]
+    job = await it.job()
+    visit = {"jobAppointmentId": job["firstAppointmentId"]}
+    await it.act("arrive", appointmentId=job["firstAppointmentId"])
+    gone = visit | {"technicianIds": [first]}
+    await refused(it, 400, "POST", f"{CREW}/unassign-technicians", gone)
+    await it.act("done", appointmentId=job["firstAppointmentId"])
+    more = visit | {"technicianIds": [third]}
+    said = await refused(it, 409, "POST", f"{CREW}/assign-technicians", more)
+    assert said["title"] == "Appointment is Done, technicians cannot be assigned."
+    await refused(it, 400, "POST", f"{CREW}/assign-technicians", visit | {"technicianIds": []})
+    await refused(it, 400, "POST", f"{CREW}/assign-technicians", more | {"jobAppointmentId": 5})
+
+
 async def test_the_technicians_day_moves_assignment_visit_and_job(it):
     first, second = it.seed["technicians"][:2]
     job = await it.job()
