@@ -1,7 +1,8 @@
 """What can be done to events, whoever does it: a client of the API or a person at the screen.
 
 Choices where the sheet is silent: a write that changes nothing makes no new version; `sequence`
-counts changes of start, end and recurrence; importing a known iCalUID writes over that event.
+counts changes of start, end and recurrence; a write of a series makes new versions of its
+exceptions too; importing a known iCalUID writes over that event.
 """
 
 from collections.abc import Callable
@@ -16,18 +17,24 @@ from truckroll_sim.google_calendar.world import Book, Event, World, occurrence
 from truckroll_sim.kit.state import Version
 
 _PRIVATE = ("private", "confidential")
+_MANAGED = ("birthday", "fromGmail")
 _SHAPE = ("start", "end", "recurrence")
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Who writes, with which role; whom to tell (`sendUpdates`); on which condition (If-Match)."""
+    """Who writes, with which role; whom to tell (`sendUpdates`); on which condition (If-Match).
+
+    `may_invite` is False for a service account by itself; `any_type` lets the vendor itself write,
+    which makes events of types that no client can.
+    """
 
     account: str
     role: str
     mode: str = "none"
     if_match: str | None = None
     may_invite: bool = True
+    any_type: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Desk:
             raise invalid("Invalid resource id value.", "id")
         event_id = event_id or self.world.kit.ids.word("event")
         uid = uid or f"{event_id}@google.com"
-        if event_id in book.events or any(one.uid == uid for one in book.events.rows()):
+        known = body.get("iCalUID") and any(one.uid == uid for one in book.events.rows())
+        if event_id in book.events or known:
             raise refusal(409, "duplicate")
         event = self._new(book, body, writer, event_id, uid)
         event = guests.answer_of_resource(self.world, book, event)
@@ -110,10 +118,10 @@ class Desk:
             raise refusal(409, "duplicate")
         now = self.world.kit.clock.now()
         for one in book.exceptions(event_id):
-            target.events.put(one.key, replace(one.row, organizer={"email": target.id}))
-        moved = replace(event, organizer={"email": target.id}, updated=now)
+            target.events.put(one.key, replace(one.row, organizer=_organizer(target)))
+        moved = replace(event, organizer=_organizer(target), updated=now)
         # The old calendar lets go first: a copy that it keeps as a guest must stand afterwards.
-        book.events.put(event_id, replace(event, status="cancelled", updated=now))
+        book.put(replace(event, status="cancelled", updated=now))
         self.changed(book)
         return self._store(target, event, moved, writer)
 
@@ -125,7 +133,7 @@ class Desk:
         return version
 
     def _new(self, book: Book, body: Doc, writer: Writer, event_id: str, uid: str) -> Event:
-        kind = event_type(body)
+        kind = str(body.get("eventType", "default")) if writer.any_type else event_type(body)
         fields = checked(body, book.zone)
         status = fields.pop("status", "confirmed")
         if kind != "default":
@@ -144,9 +152,7 @@ class Desk:
             status=status,
             fields=fields,
             creator=writer.account,
-            organizer={"email": book.id}
-            if book.primary
-            else {"email": book.id, "displayName": book.fields["summary"]},
+            organizer=_organizer(book),
             created=now,
             updated=now,
             sequence=int(body.get("sequence") or 0),
@@ -174,6 +180,12 @@ class Desk:
         status = fields.pop("status", "confirmed")
         if kind := whole.fields.get("eventType"):
             fields["eventType"] = kind
+        if (
+            kind in _MANAGED
+            and not writer.any_type
+            and _shared(fields, book) != _shared(whole.fields, book)
+        ):
+            raise refusal(400, "eventTypeRestriction", f"Events of type {kind} cannot be changed.")
         if not writer.may_invite and fields.get("attendees") != whole.fields.get("attendees"):
             raise refusal(403, "forbiddenForServiceAccounts")
         after = self._after(book, before, fields, status)
@@ -223,7 +235,8 @@ class Desk:
                 )
             if (home := self.world.books.get(before.organizer["email"])) is not None:
                 original = self.found(home, before.id).row
-                self._store(home, original, replace(original, fields=after.fields), writer)
+                fields = guests.blended(after.fields, original.fields)
+                self._store(home, original, replace(original, fields=fields), writer)
         mine = _entry(new, book)
         if mine != _entry(old, book) and mine:
             self._respond(book, before, mine, writer)
@@ -253,7 +266,7 @@ class Desk:
     def _store(
         self, book: Book, before: Event | None, after: Event, writer: Writer
     ) -> Version[Event]:
-        version = book.events.put(after.id, after)
+        version = book.put(after)
         self.changed(book)
         for other in guests.spread(self.world, book, before, after):
             self.changed(other)
@@ -271,6 +284,11 @@ class Desk:
             ([one for one in old if one not in new], "cancellation"),
         ):
             guests.tell(self.world, whole, people, writer.mode, why, writer.account)
+
+
+def _organizer(book: Book) -> Doc:
+    named = {} if book.primary else {"displayName": book.fields["summary"]}
+    return {"email": book.id, **named}
 
 
 def _shared(fields: Doc, book: Book) -> Doc:

@@ -42,7 +42,7 @@ def spread(world: World, book: Book, before: Event | None, after: Event) -> Iter
         copy = copy_book.events.get(after.id) if copy_book else None
         if copy_book and (copy or after.series):
             base = copy or replace(after, fields={})
-            copy_book.events.put(after.id, replace(base, status="cancelled", updated=after.updated))
+            copy_book.put(replace(base, status="cancelled", updated=after.updated))
             yield copy_book
 
 
@@ -66,18 +66,29 @@ def _home(world: World, email: str, organizers: Book) -> Book | None:
     return None if book is None or book is organizers or book.deleted else book
 
 
+def blended(shared: Doc, own: Doc) -> Doc:
+    """Return an event's fields with what is shared from the one side, what is own from the other.
+
+    Own are the properties that each copy has for itself, and private extended ones.
+    """
+    fields = {name: value for name, value in shared.items() if name not in OWN}
+    fields |= {name: value for name, value in own.items() if name in OWN}
+    extended = {
+        side: values
+        for side, source in (("shared", shared), ("private", own))
+        if (values := (source.get("extendedProperties") or {}).get(side))
+    }
+    fields.pop("extendedProperties", None)
+    return {**fields, "extendedProperties": extended} if extended else fields
+
+
 def _put_copy(book: Book, whole: Event, after: Event) -> None:
-    """Put a copy: of a series or an event all that is shared, of an occurrence the difference."""
+    """Put a copy: all that is shared, or of an occurrence whose series is there the difference."""
     known = book.events.get(after.id)
-    own = {name: known.fields[name] for name in OWN if known and name in known.fields}
-    source = after.fields if after.series else whole.fields
-    fields = {name: value for name, value in source.items() if name not in OWN} | own
-    private = ((known and known.fields.get("extendedProperties")) or {}).get("private")
-    extended = fields.pop("extendedProperties", None) or {}
-    kept = {k: v for k, v in (("shared", extended.get("shared")), ("private", private)) if v}
-    if kept:
-        fields["extendedProperties"] = kept
-    book.events.put(after.id, replace(after, fields=fields))
+    alone = after.series is None or after.series not in book.events
+    shared = {k: v for k, v in whole.fields.items() if k != "recurrence" or not after.series}
+    source = shared if alone else after.fields
+    book.put(replace(after, fields=blended(source, known.fields if known else {})))
 
 
 def _is_taken(room: Book, book: Book, event: Event) -> bool:

@@ -283,7 +283,7 @@ def _found(world: World, book: Book, query: Query, lag: float) -> Iterator[Versi
             yield version
     if query.single:
         for version in book.events.versions(lag):
-            if version.row.fields.get("recurrence") and version.row.series is None:
+            if version.row.series is None:
                 yield from _expanded(world, book, query, version)
 
 
@@ -298,16 +298,12 @@ def _exceptions(
     if query.single:
         return  # they come with their series
     event = version.row
-    series = book.events.version(event.series or "")
-    standing = book.stands(event)
-    if not standing:
-        # The series changed under it: an incremental read is told so, with the series' change.
-        if query.since and series and series.revision > query.since and with_deleted:
-            yield replace(version, row=replace(event, status="cancelled"))
-        return
     if not query.takes(book, version):
         return
-    if not event.live or query.meets(book, book.whole(event)):
+    if not book.stands(event):
+        if query.since and with_deleted:
+            yield replace(version, row=replace(event, status="cancelled"))
+    elif not event.live or query.meets(book, book.whole(event)):
         # Cancelled occurrences of a live series are always in, without singleEvents.
         yield version
 
@@ -315,26 +311,34 @@ def _exceptions(
 def _expanded(
     world: World, book: Book, query: Query, series: Version[Event]
 ) -> Iterator[Version[Event]]:
-    """Yield the occurrences of a series for a listing with singleEvents."""
+    """Yield the occurrences of a series for a listing with singleEvents.
+
+    What there was at the last read and no longer is, is told as cancelled: occurrences that the
+    rule no longer has, and the event itself that became a series.
+    """
     before = query.time_max or world.horizon()
-    deleted = bool(query.deleted or query.updated_min)
     here: set[str] = set()
-    if series.row.live:
-        for one in book.occurrences(series, before, cancelled=deleted):
+    if _recurs(series.row):
+        for one in book.occurrences(series, before, cancelled=bool(query.deleted)):
             here.add(one.key)
             newest = replace(one, revision=max(one.revision, series.revision))
             if not query.takes(book, newest):
                 continue
             if not one.row.live or query.meets(book, book.whole(one.row)):
                 yield one
-    if not (query.since and series.revision > query.since):
-        return
-    # What the series had at the last read and no longer has is told as cancelled.
     known = book.events.version_at(series.key, query.since)
-    if known and known.row.live and known.row.fields.get("recurrence"):
-        for one in book.occurrences(known, before):
-            if one.key not in here:
-                yield replace(one, row=replace(one.row, status="cancelled"))
+    if not query.since or series.revision <= query.since or known is None or not known.row.live:
+        return
+    if _recurs(known.row):
+        gone = [one for one in book.occurrences(known, before) if one.key not in here]
+    else:
+        gone = [known] if _recurs(series.row) else []
+    for one in gone:
+        yield replace(one, row=replace(one.row, status="cancelled"))
+
+
+def _recurs(event: Event) -> bool:
+    return event.live and bool(event.fields.get("recurrence"))
 
 
 def _series_meets(book: Book, query: Query, version: Version[Event]) -> bool:

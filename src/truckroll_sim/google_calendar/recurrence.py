@@ -36,7 +36,8 @@ def rules(lines: list[str], start: Doc) -> rruleset:
     zone = None if "date" in start else ZoneInfo(start["timeZone"])
     first = _first(start, zone)
     found = rruleset(cache=True)
-    has_rule = False
+    # `start` is the start of the first instance, whether or not the rule has it (discovery).
+    found.rdate(first)
     for line in lines:
         match = _LINE.fullmatch(line.strip())
         if match is None:
@@ -46,13 +47,10 @@ def rules(lines: list[str], start: Doc) -> rruleset:
             rule = rrulestr(_until_for(value, zone), dtstart=first)
             if not isinstance(rule, rrule):
                 raise ValueError(line)
-            has_rule = has_rule or name == "RRULE"
             (found.rrule if name == "RRULE" else found.exrule)(rule)
             continue
         for at in _dates(parameters, value, zone, first):
             (found.rdate if name == "RDATE" else found.exdate)(at)
-    if not has_rule:
-        found.rdate(first)
     return found
 
 

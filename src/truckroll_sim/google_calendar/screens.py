@@ -2,7 +2,8 @@
 
 Options (query parameters): `calendar` for events and rules (an event's is found if it is not
 said), `sendUpdates` for whom the screen tells (nobody if not said), `as` for whose screen it is
-(the calendar's owner if not said), `person` for calendar lists (the office).
+(the calendar's owner if not said), `person` for calendar lists (the office). An event may be of
+any `eventType` here, also of those that only the vendor makes.
 """
 
 from collections.abc import Mapping
@@ -97,9 +98,8 @@ class EventScreen:
         return version
 
     def _writer(self, book: Book, options: Options) -> Writer:
-        return Writer(
-            options.get("as", book.data_owner), "owner", options.get("sendUpdates", "none")
-        )
+        account, mode = options.get("as", book.data_owner), options.get("sendUpdates", "none")
+        return Writer(account, "owner", mode, any_type=True)
 
     def _shown(self, book: Book, version: Version[Event]) -> Doc:
         reader = Reader(book.data_owner, "owner", book.zone)

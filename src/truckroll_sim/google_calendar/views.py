@@ -26,7 +26,8 @@ class Reader:
 
     def sees(self, event: Event) -> bool:
         """Tell whether the details of a whole event are shown, not just that time is taken."""
-        if self.role in _READS_ALL or self.account == event.creator:
+        guests = event.fields.get("attendees") or ()
+        if self.role in _READS_ALL or any(one["email"] == self.account for one in guests):
             return True
         return self.role != "freeBusyReader" and event.fields.get("visibility") not in _HIDDEN
 

@@ -85,9 +85,9 @@ class Book:
         if event.series is None or event.original is None:
             return True
         series = self.events.get(event.series)
-        if series is None or not series.live:
-            return False
-        lines = series.fields.get("recurrence")
+        if series is None:  # a guest may be invited to one occurrence alone
+            return True
+        lines = series.fields.get("recurrence") if series.live else None
         return lines is not None and has_start(lines, series.fields["start"], event.original)
 
     def whole(self, event: Event) -> Event:
@@ -128,6 +128,17 @@ class Book:
             and self.span(self.whole(one.row))[0] < before
         ]
         return found + moved
+
+    def put(self, event: Event) -> Version[Event]:
+        """Put an event; a series' exceptions get new versions with it.
+
+        What an exception has from its series, or whether it stands at all, may differ then.
+        """
+        known = event.id in self.events
+        version = self.events.put(event.id, event)
+        for one in self.exceptions(event.id) if known and event.series is None else ():
+            self.events.put(one.key, one.row)
+        return version
 
     def exceptions(self, series_id: str) -> list[Version[Event]]:
         """Return the stored exceptions of a series, cancelled ones too."""

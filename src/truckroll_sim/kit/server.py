@@ -101,7 +101,9 @@ async def running(
     any free port of the loopback interface.
     """
     box = Box(kinds, Clock(at, frozen=frozen))
-    runner = web.AppRunner(box.app(), handler_cancellation=True, shutdown_timeout=1)
+    runner = web.AppRunner(
+        box.app(), handler_cancellation=True, shutdown_timeout=1, access_log=None
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)
