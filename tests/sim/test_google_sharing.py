@@ -233,3 +233,80 @@ def test_calendars_are_made_changed_cleared_and_deleted(google):
     office.calendars().clear(calendarId="primary").execute()
     assert office.events().list(calendarId="primary").execute()["items"] == []
     assert refused(office.calendars().insert(body={}))[0] == 400
+
+
+def test_a_guest_of_one_occurrence_has_that_one_alone(google):
+    office, ana = google.client().events(), google.client(google.ana).events()
+    body = {**VISIT, "recurrence": ["RRULE:FREQ=WEEKLY;COUNT=3"]}
+    series = office.insert(calendarId="primary", body=body).execute()
+    where = {"calendarId": "primary", "eventId": series["id"]}
+    second = office.instances(**where).execute()["items"][1]
+    change = {"attendees": [{"email": google.ana}]}
+    office.patch(calendarId="primary", eventId=second["id"], body=change).execute()
+    [copy] = ana.list(calendarId="primary").execute()["items"]
+    assert (copy["id"], copy["start"], copy["summary"]) == (
+        second["id"],
+        second["start"],
+        "AC tune-up",
+    )
+    office.delete(calendarId="primary", eventId=second["id"]).execute()
+    assert live(ana.list(calendarId="primary").execute()) == []
+
+
+def live(page):
+    return [one for one in page["items"] if one["status"] != "cancelled"]
+
+
+def test_a_guest_of_a_series_has_its_exceptions_too_and_can_decline_one(google):
+    office, ana = google.client().events(), google.client(google.ana).events()
+    body = invited(google, google.ana, recurrence=["RRULE:FREQ=WEEKLY;COUNT=3"])
+    series = office.insert(calendarId="primary", body=body).execute()
+    where = {"calendarId": "primary", "eventId": series["id"]}
+    first, second, third = office.instances(**where).execute()["items"]
+    moved = timed("2026-11-12T09:00:00", "2026-11-12T10:30:00")
+    office.patch(calendarId="primary", eventId=second["id"], body=moved).execute()
+    ana.delete(calendarId="primary", eventId=third["id"]).execute()
+    seen = ana.instances(**where).execute()["items"]
+    assert [one["start"]["dateTime"][:10] for one in seen] == ["2026-11-04", "2026-11-12"]
+    told = office.instances(**where).execute()["items"]
+    assert [one["attendees"][0]["responseStatus"] for one in told] == [
+        "needsAction",
+        "needsAction",
+        "declined",
+    ]
+    assert first["id"] == told[0]["id"]
+
+
+def test_a_guest_who_may_modify_does_so_for_all(google):
+    office, ana = google.client().events(), google.client(google.ana).events()
+    keys = {"guestsCanModify": True, "extendedProperties": {"private": {"mine": "1"}}}
+    made = office.insert(calendarId="primary", body=invited(google, google.ana, **keys)).execute()
+    where = {"calendarId": "primary", "eventId": made["id"]}
+    ana.patch(**where, body={"location": "there"}).execute()
+    told = office.get(**where).execute()
+    assert (told["location"], told["extendedProperties"]) == ("there", {"private": {"mine": "1"}})
+
+
+def test_a_moved_event_that_its_old_calendar_is_a_guest_of(google):
+    office, ben = google.client().events(), google.client(google.ben).events()
+    body = invited(google, google.ana, google.ben)
+    made = office.insert(calendarId=google.ana, body=body).execute()
+    where = {"calendarId": google.ana, "eventId": made["id"]}
+    office.move(**where, destination=google.ben).execute()
+    assert office.get(**where).execute()["organizer"]["email"] == google.ben
+    assert office.get(**where).execute()["status"] == "confirmed"
+    ben.patch(calendarId="primary", eventId=made["id"], body={"location": "there"}).execute()
+    assert office.get(**where).execute()["location"] == "there"
+
+
+def test_events_that_the_vendor_makes_are_not_a_clients_to_change(google):
+    path = f"records/events?calendar={google.ana}"
+    made = google.sim("POST", path, {**VISIT, "eventType": "fromGmail"})
+    events = google.client(google.ana).events()
+    where = {"calendarId": "primary", "eventId": made["id"]}
+    assert events.get(**where).execute()["eventType"] == "fromGmail"
+    change = events.patch(**where, body={"summary": "x"})
+    assert refused(change) == (400, "eventTypeRestriction")
+    events.patch(**where, body={"colorId": "3"}).execute()
+    only = events.list(calendarId="primary", eventTypes=["default"]).execute()
+    assert only["items"] == []
