@@ -239,5 +239,5 @@ def _facts(hand: Hand, system: str) -> AccountFacts:
         ops=frozenset(name for name, can in ops.items() if can is not None),
         writes=resource.writes,
         stored=resource.fields,
-        notifies=resource.notifies,
+        notifies=resource.notified(hand.session.settings),
     )

@@ -189,7 +189,7 @@ class Resource:
     that update and remove carry the merged version and fail when it is stale. `lag` is how long
     a listing may stay behind a write. `snapshot` says that a complete listing shows one instant,
     so that absence from it needs no second read. `notifies` names whom a write may notify, by
-    operation.
+    operation; `notifies_by` the same where an account's settings decide it.
     """
 
     kind: str
@@ -210,6 +210,11 @@ class Resource:
     lag: timedelta = timedelta(0)
     concurrency: int = 4
     notifies: Mapping[str, str] = field(default_factory=dict)
+    notifies_by: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None
+
+    def notified(self, settings: Mapping[str, str]) -> Mapping[str, str]:
+        """Return whom a write of an account with these settings may notify, by operation."""
+        return {**self.notifies, **(self.notifies_by(settings) if self.notifies_by else {})}
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,17 @@ async def test_guests_are_told_where_the_account_says_so(at_google):
     assert len(google.system.kit.outbox.messages) == 1
 
 
+def test_the_plan_knows_whom_a_write_may_tell(at_google):
+    settings = at_google.session.settings
+    assert at_google.resource.notified(settings) == {}
+    told = at_google.resource.notified({**settings, "notify": "all"})
+    assert {name for name, whom in told.items() if "guests" in whom} == {
+        "update",
+        "cancel",
+        "delete",
+    }
+
+
 async def test_guests_and_answers_stay_as_they_are(at_google):
     google = at_google.server
     theirs = google.add(summary="Visit", **GUEST)

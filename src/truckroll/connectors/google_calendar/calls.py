@@ -18,6 +18,7 @@ DELETED = frozenset({404, 410})
 CONFLICT, STALE = 409, 412
 _FORBIDDEN = 403
 _SEND = {"none": "none", "outside": "externalOnly", "all": "all"}
+_TOLD = {"outside": "guests from outside", "all": "the guests of an event that has some"}
 
 # Too much at once comes as 403 as well as 429 (sheet, section 8).
 _TOO_FAST = frozenset(
@@ -130,6 +131,12 @@ def events_path(scope: Scope, *more: str) -> str:
 def updates(session: Session) -> dict[str, str]:
     """Return whom a write may mail: nobody, unless the account's setting says otherwise."""
     return {"sendUpdates": _SEND.get(session.settings.get("notify", ""), "none")}
+
+
+def notified(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return whom a write may mail, by operation; what the hub makes has no guests."""
+    told = _TOLD.get(settings.get("notify", ""))
+    return dict.fromkeys(("update", "cancel", "delete"), told) if told else {}
 
 
 async def ask(session: Session, path: str, *, whom: str = "", **query: Any) -> Response:

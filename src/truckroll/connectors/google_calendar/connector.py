@@ -163,6 +163,7 @@ APPOINTMENTS = Resource(
     repeat_safe="client id",
     conditional=True,
     concurrency=_MOST_PARTS,
+    notifies_by=calls.notified,
 )
 
 GOOGLE_CALENDAR = Connector(
