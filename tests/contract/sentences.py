@@ -5,7 +5,7 @@ import re
 _CLASS_NAME = re.compile(
     r"\b(?:[A-Z][a-z]+){2,}(?:Error|Exception|Later|Unknown)?\b|\w+(?:Error|Exception)\b"
 )
-_NAMES = re.compile(r"Truckroll|iCloud|CalDAV|WebDAV|iCalendar")
+_NAMES = re.compile(r"Truckroll|iCloud|CalDAV|WebDAV|iCalendar|ServiceTitan")
 _CODE = re.compile(r"\[\d{3}\]")
 
 

@@ -7,9 +7,10 @@ import pytest
 from connectors.servicetitan.world import Company, session_of
 from contract.bench import Held
 from contract.sentences import assert_sentence
+from support.proxy import Status
 from truckroll.connectors.servicetitan import SERVICETITAN, listing
 from truckroll.kit.contract import Missing, Seen
-from truckroll.kit.errors import RetryLater, StartOver
+from truckroll.kit.errors import GiveUp, RetryLater, StartOver
 from truckroll.kit.pace import utc_now
 from truckroll.model.records import Contact
 from truckroll_sim.kit.faults import Fault
@@ -152,7 +153,6 @@ async def test_do_not_service_is_shown(stay, company):
     assert read.seen[id_].fields["category"] == "Do not service"
 
 
-@pytest.mark.fault("F34")
 async def test_a_list_that_lags_behind_its_feed_is_asked_a_second_time(stay, company, monkeypatch):
     ana, ben = company.technicians[:2]
     id_ = visit_of(company.job(crew=[ana["id"]]))
@@ -185,6 +185,58 @@ async def test_what_changes_during_a_first_listing_is_in_it(stay, company):
     titles = [item.fields["title"] for page in rest for item in page.items if item.id == id_]
     assert titles[-1] == "AC dead"
     assert rest[-1].complete
+
+
+@pytest.mark.fault("F17")
+async def test_a_visit_that_moves_over_a_page_border_is_seen(stay, company):
+    company.tenant.habits.feed_page = 2
+    ids = [visit_of(company.job()) for _ in range(5)]
+    pages = APPOINTMENTS.listing(stay.session, stay.scope, None)
+    first = await anext(pages)
+    assert {item.id for item in first.items} == set(ids[:2])
+    for id_ in (ids[0], ids[3]):
+        company.edit("appointments", id_, specialInstructions="Gate 4")
+    rest = [page async for page in pages]
+    seen = {item.id: item for page in (first, *rest) for item in page.items}
+    assert set(seen) == set(ids)
+    assert {id_ for id_ in ids if seen[id_].fields["notes"] == "Gate 4"} == {ids[0], ids[3]}
+
+
+@pytest.mark.fault("F13")
+@pytest.mark.fault("AT-01")
+async def test_a_listing_that_breaks_off_claims_nothing(stay, company):
+    company.tenant.habits.feed_page = 1
+    company.job(visits=3)
+    stay.proxy.rule(Status(403), path="export/appointments", nth=3)
+    listing = APPOINTMENTS.listing(stay.session, stay.scope, None)
+    pages = [await anext(listing), await anext(listing)]
+    with pytest.raises(GiveUp) as caught:
+        await anext(listing)
+    assert_sentence(caught.value.says)
+    assert not any(page.last or page.complete or page.cursor for page in pages)
+
+
+@pytest.mark.fault("F16")
+@pytest.mark.parametrize("skew", [-420, 420])
+async def test_equal_stamps_and_a_wrong_clock_lose_nothing(stay, company, skew):
+    company.tenant.habits.feed_page = 50
+    company.system.kit.faults.add(Fault(kind="skew", seconds=skew))
+    ids = {visit_of(company.job()) for _ in range(3)}
+    cursor = (await stay.list()).cursor
+    company.box.clock.freeze(frozen=True)
+    for id_ in ids:
+        company.title(id_, "Same moment")
+    more = [company.job(visits=4) for _ in range(125)]
+    company.act("cancel", jobId=more[0]["id"])
+    read, _ = await changes(stay, cursor)
+    company.title(next(iter(ids)), "The same moment, later")
+    late, _ = await changes(stay, read.cursor)
+    assert len(read.seen) == 503
+    assert [seen.fields["title"] for seen in late.seen.values()] == ["The same moment, later"]
+    whole = await stay.list()
+    assert whole.complete
+    assert whole.items == []
+    assert len(whole.unchanged) == 503
 
 
 @pytest.mark.fault("F12")

@@ -1,6 +1,6 @@
 """Writing to a simulated tenant: each call, what it does not touch, and what half a change says."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 import pytest
@@ -13,6 +13,9 @@ from truckroll.connectors.servicetitan.wire import MARK_KEY, mark_key
 from truckroll.kit.contract import Change, Draft, Missing, Seen
 from truckroll.kit.errors import Gone, HoldRecord, OutcomeUnknown, Replan, RetryLater
 from truckroll.model.time import AllDay, Rule, Timed
+from truckroll.sync.perform import Hand, look_up, perform_step
+from truckroll.sync.ports import OpenStep
+from truckroll.sync.types import Step
 from truckroll_sim.kit.faults import Fault
 
 APPOINTMENTS = SERVICETITAN.resource("appointment")
@@ -232,7 +235,6 @@ async def test_a_state_that_forbids_a_change_is_read_again(stay, company):
     assert "Working" in says
 
 
-@pytest.mark.fault("F25")
 async def test_half_a_change_is_told_and_the_rest_is_tried_again(stay, company):
     id_ = visit_of(company.job())
     fault = Fault(kind="status", status=400, method="PATCH", path="*/jobs/*", reason="Too odd")
@@ -352,3 +354,27 @@ async def test_a_visit_that_was_made_only_in_part_is_looked_up_and_not_made_agai
     again = await create(stay, draft(notes="Gate 4"))
     assert again.id == found.id
     assert len(company.visits()) == 1
+
+
+@pytest.mark.fault("F34")
+@pytest.mark.fault("F24")
+async def test_a_create_whose_answer_was_lost_is_not_made_again_while_lists_lag(stay, company):
+    step = Step(
+        link=1, end=1, op="create", account=1, scope=1, external_id="",
+        whole=draft().fields, fields=draft().fields, create_key=draft().key,
+    )  # fmt: skip
+    hand = Hand(stay.session, APPOINTMENTS, "acme")
+    begun = company.tenant.now()
+    opened = OpenStep(1, step, at=begun)
+    company.system.kit.faults.add(Fault(kind="stale", seconds=60))
+    company.system.kit.faults.add(Fault(kind="drop", method="POST", after=True, times=1))
+    first = await perform_step(hand, stay.scope, opened, now=lambda: begun)
+    assert first.kind == "unknown"
+    soon = begun + timedelta(seconds=30)
+    again = await look_up(hand, stay.scope, opened, first.says, now=lambda: soon)
+    assert again.kind == "unknown"
+    company.box.clock.advance(90)
+    late = begun + timedelta(seconds=90)
+    found = await look_up(hand, stay.scope, opened, first.says, now=lambda: late)
+    assert found.kind == "done"
+    assert [str(row["id"]) for row in company.visits()] == [found.external_id]
