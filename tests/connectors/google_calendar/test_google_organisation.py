@@ -96,6 +96,27 @@ async def test_each_event_is_written_in_its_owners_name(company):
             assert event["organizer"] == {"email": person, "self": True}
 
 
+async def test_many_writes_of_many_people_fill_their_batches():
+    async with running([GoogleCalendar]) as box:
+        company = Company(box, technicians=40, share="none")
+        async with session_of(GOOGLE_WORKSPACE, company.workspace_settings()) as session:
+            scopes = {one.id: one for one in await GOOGLE_WORKSPACE.scopes(session)}
+            people = [company.ana, *company.others]
+            room = asyncio.Semaphore(GOOGLE_WORKSPACE.resource("appointment").concurrency)
+
+            async def write(n):
+                async with room:
+                    return await create(session, scopes[people[n * 7 % 40]], f"{n:x}-1-0")
+
+            before = session.http.calls
+            replies = await asyncio.gather(*(write(n) for n in range(1000)))
+            calls = session.http.calls - before
+        print(f"1,000 creates for 40 people in {calls} calls")
+        assert calls <= 1000 / 8
+        assert all(reply.seen is not None for reply in replies)
+        assert all(len(company.events(person)) == 25 for person in people)
+
+
 async def test_somebody_who_was_suspended_holds_their_own_visits_alone(company):
     async with session_of(GOOGLE_WORKSPACE, company.workspace_settings()) as session:
         scopes = {one.id: one for one in await GOOGLE_WORKSPACE.scopes(session)}

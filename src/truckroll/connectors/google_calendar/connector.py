@@ -1,6 +1,7 @@
 """The connectors for Google Calendar and for the calendars of a Google Workspace organisation."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from truckroll.connectors.google_calendar import calendars, calls, reads, wire, writes
 from truckroll.kit.auth import OAuthApp, lasting
@@ -13,6 +14,9 @@ from truckroll.kit.service_account import ServiceAccount, read_key
 
 _TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105 -- an address
 _MOST_PARTS = 50
+# Each person's writes make batches of their own, which only many waiting ones can fill; how many
+# requests are out at one time is the pace's business.
+_MOST_WAITING = 400
 _PER_MINUTE = 600  # a user of a project (sheet, section 8)
 _SCOPE = "https://www.googleapis.com/auth/"
 CALENDAR = (f"{_SCOPE}calendar",)
@@ -181,5 +185,5 @@ GOOGLE_WORKSPACE = Connector(
     settings=WORKSPACE_SETTINGS,
     transport=workspace_transport,
     scopes=calendars.organisation,
-    resources={APPOINTMENTS.kind: APPOINTMENTS},
+    resources={APPOINTMENTS.kind: replace(APPOINTMENTS, concurrency=_MOST_WAITING)},
 )
