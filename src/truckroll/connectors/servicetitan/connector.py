@@ -150,8 +150,8 @@ FIELDS: Mapping[str, Stored] = {
     "contact": LOSSLESS,
     "category": _TEXT,
 }
-# A job may tell its customer by text or mail of what the office does (notificationsEnabled).
-_TELLS = "the customer, where the job's notifications are on, and the technicians"
+# Which writes tell is not stated; a job may send its customer notices (`notificationsEnabled`).
+_TELLS = "perhaps the customer, where the job's notifications are on, and the technicians"
 
 APPOINTMENTS = Resource(
     kind="appointment",
