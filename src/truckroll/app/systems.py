@@ -42,6 +42,11 @@ def connector(system: str) -> "Connector":
     return found
 
 
+def package(system: str) -> str:
+    """Return the package in which a system's connector lies."""
+    return _WHERE[system][0]
+
+
 def scope_label(system: str, title: str) -> str:
     """Return how a part of an account is named in a sentence."""
     return f"the {_PARTS.get(system, 'part')} “{title}”"
