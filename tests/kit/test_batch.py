@@ -12,7 +12,7 @@ from truckroll.kit.answers import Response
 from truckroll.kit.auth import Bearer
 from truckroll.kit.batch import Batch, Outgoing
 from truckroll.kit.errors import GiveUp, OutcomeUnknown, RetryLater, SignIn
-from truckroll.kit.http import Pace
+from truckroll.kit.http import Pace, Transport, open_client
 from truckroll.kit.multipart import MULTIPART
 from truckroll.kit.pace import Gate
 
@@ -361,6 +361,27 @@ async def test_a_writer_that_leaves_does_not_disturb_the_others(vendor):
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(answers[1], asyncio.CancelledError)
     assert [answers[0].status, answers[2].status] == [200, 200]
+
+
+async def test_a_client_that_is_closed_leaves_nothing_behind(serve):
+    came = asyncio.Event()
+
+    async def hang(_):
+        came.set()
+        await asyncio.sleep(3600)
+
+    url = await serve(hang)
+    transport = Transport(url, private=True, batch=Batch(f"{url}batch", 50, MULTIPART))
+    before = asyncio.all_tasks()
+    async with open_client(transport, system="Radicale") as http:
+        tasks = [asyncio.create_task(http.request("POST", f"a/{n}")) for n in range(3)]
+        await came.wait()
+        for task in tasks:
+            task.cancel()
+        left = await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0.01)
+    assert all(isinstance(one, asyncio.CancelledError) for one in left)
+    assert {one for one in asyncio.all_tasks() - before if "_drain" in str(one)} == set()
 
 
 async def test_a_refused_address_is_told_to_each(vendor, client, serve):

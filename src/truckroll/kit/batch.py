@@ -165,6 +165,12 @@ class Gatherer:
             return outcome
         raise outcomes.failed(self._client.system, outcome.status, unknown=True)
 
+    def close(self) -> None:
+        """End what is being sent: nobody waits for it any more."""
+        for lane in self._lanes.values():
+            if lane.sending is not None:
+                lane.sending.cancel()
+
     async def _told(self, call: Outgoing) -> Response | VendorError | None:
         lane = self._lanes.setdefault(call.whom, _Lane())
         mine = _Waiting(call, asyncio.get_running_loop().create_future())

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from truckroll.kit.answers import Response, expect
 from truckroll.kit.batch import Batch, Gatherer, Outgoing
 from truckroll.kit.bodies import BrokenError, TooBigError, joined_headers, read_body
 from truckroll.kit.errors import GiveUp
-from truckroll.kit.pace import REAL_TIME, Gate, Timing, backoff, jittered, retry_after
+from truckroll.kit.pace import REAL_TIME, Gate, Pace, Timing, backoff, jittered, retry_after
 from truckroll.kit.secrets import redact
 from truckroll.kit.tls import no_tls, refused_certificate, tls_context
 
@@ -90,14 +90,6 @@ class ActingAuth(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """What an account allows: requests a second (None: unknown) and at one time."""
-
-    per_second: float | None = None
-    concurrency: int = 8
-
-
-@dataclass(frozen=True, slots=True)
 class Transport:
     """How a system is reached: base address, proof of identity, pace and limits.
 
@@ -111,7 +103,7 @@ class Transport:
 
     base_url: str
     auth: Auth | None = None
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
     limits: Limits = field(default_factory=Limits)
     private: bool = False
     ca_file: str = ""
@@ -228,6 +220,11 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.system}, {self.account}, {self._calls} calls)"
+
+    def close(self) -> None:
+        """Let go of writes that nobody waits for any more."""
+        if self._gatherer is not None:
+            self._gatherer.close()
 
     @property
     def calls(self) -> int:
@@ -478,7 +475,7 @@ async def open_client(
     # breaks: a change that may have been done is not ours to repeat, and every attempt counts.
     session._retry_connection = False  # noqa: SLF001 -- there is no public switch for it
     async with session:
-        yield Client(
+        client = Client(
             session,
             transport,
             system=system,
@@ -486,6 +483,8 @@ async def open_client(
             gate=gate or Gate(pace.per_second, pace.concurrency, timing),
             timing=timing,
         )
+        with closing(client):
+            yield client
 
 
 async def _mark_sent(

@@ -34,6 +34,14 @@ class Timing:
 REAL_TIME = Timing()
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What an account allows: requests a second (None: unknown) and at one time."""
+
+    per_second: float | None = None
+    concurrency: int = 8
+
+
 def retry_after(value: str | None, *, now: datetime, date: str | None = None) -> timedelta | None:
     """Return how long a system asks to wait, or None where it does not say so readably.
 

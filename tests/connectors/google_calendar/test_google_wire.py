@@ -395,6 +395,7 @@ def test_a_private_event_of_the_hubs_own_is_read():
         ({}, True),
         ({"organizer": None}, True),
         ({"organizer": {"email": "boss@acme.example"}}, False),
+        ({"organizer": None, "visibility": "private"}, False),
         ({"locked": True}, False),
         ({"eventType": "outOfOffice"}, False),
         ({"eventType": "focusTime"}, False),

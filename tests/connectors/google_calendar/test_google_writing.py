@@ -292,6 +292,15 @@ async def test_a_visit_that_somebody_cancelled_by_hand_is_brought_back(at_google
     assert len(whens(at_google, made.id)) == 6
 
 
+async def test_a_visit_that_changed_unseen_shows_in_the_answer_about_its_series(at_google):
+    made = await make(at_google, when=SERIES, occurrences=Occurrences({}))
+    at_google.server.edit(f"{made.id}_20261207T170000Z", summary="By hand")
+    renamed = await update(at_google, made, notes="Bring ladder")
+    by_hand = {"2026-12-07T09:00:00": Occurrence(fields={"title": "By hand"})}
+    assert renamed.fields["occurrences"] == Occurrences(by_hand)
+    assert (await read(at_google, made.id)).version == renamed.version
+
+
 @pytest.mark.fault("F26")
 async def test_a_visit_that_changed_meanwhile_is_planned_anew(at_google):
     made = await make(at_google, when=OVER_THE_CHANGE, occurrences=EXCEPTIONS)

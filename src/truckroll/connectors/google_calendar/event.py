@@ -96,7 +96,8 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def owned(self) -> bool:
         """Whether it may be edited: the hub made it, or the calendar's owner organises it."""
-        ours = self.organizer is None or self.organizer.is_self
+        # Of a private event that the account may not look into, no organiser is shown.
+        ours = not self.private if self.organizer is None else self.organizer.is_self
         return bool(self.mark) or (ours and not self.locked and self.event_type == "default")
 
 

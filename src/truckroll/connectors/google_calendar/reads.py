@@ -120,7 +120,7 @@ class _Folding:
         )
         if not uid:
             there = await _get(self._session, self._scope, id_)
-            return await _series(self._session, self._scope, there) if there else None
+            return await series(self._session, self._scope, there) if there else None
         return await _by_uid(self._session, self._scope, id_, uid)
 
     def _alone(self, one: Shown) -> Item:
@@ -153,10 +153,11 @@ async def whole(session: Session, scope: Scope, id_: str) -> Whole | None:
     there = await _get(session, scope, id_)
     if there is None or there.event.deleted:
         return None
-    return await _series(session, scope, there)
+    return await series(session, scope, there)
 
 
-async def _series(session: Session, scope: Scope, main: Shown) -> Whole | None:
+async def series(session: Session, scope: Scope, main: Shown) -> Whole | None:
+    """Return an event that was just shown with its visits, None where it is deleted."""
     if not main.event.recurrence or main.event.deleted:
         return None if main.event.deleted else Whole(main)
     return await _by_uid(session, scope, main.event.id, main.event.ical_uid) or Whole(main)

@@ -95,24 +95,28 @@ async def _settled(
     session: Session, scope: Scope, fields: Fields, main: Shown, before: Whole | None = None
 ) -> Reply:
     """Bring the visits of a series in line after the series, and return what is there now."""
-    had = bool(before and before.visits)
     given = fields.get("occurrences")
     wanted = given if isinstance(given, Occurrences) and main.event.recurrence else Occurrences()
-    if had or changed_visits(wanted):
-        await _align(session, scope, main.event.id, {**fields, "occurrences": wanted})
-        return Reply(main.event.id)  # what became of it all is read back
-    seen = wire.item(session, scope, Whole(main))
+    found: Whole | None = Whole(main)
+    if changed_visits(wanted) or (before is not None and before.visits):
+        await _align(session, scope, main, {**fields, "occurrences": wanted})
+        found = await reads.series(session, scope, main)
+    elif before is not None and main.event.recurrence:
+        # No answer about a series shows whether one of its visits was changed meanwhile.
+        found = await reads.series(session, scope, main)
+    seen = None if found is None else wire.item(session, scope, found)
     return Reply(main.event.id, seen if isinstance(seen, Seen) else None)
 
 
-async def _align(session: Session, scope: Scope, id_: str, fields: Fields) -> None:
+async def _align(session: Session, scope: Scope, main: Shown, fields: Fields) -> None:
     """Change the visits that differ from what the record says of them.
 
     Each change says all that it is about, so one whose answer was lost is made again by itself
     with the next attempt.
     """
+    id_ = main.event.id
     what = wire.name_of(fields, id_)
-    found = await reads.whole(session, scope, id_)
+    found = await reads.series(session, scope, main)
     seen = None if found is None else wire.item(session, scope, found)
     if found is None or not isinstance(seen, Seen):
         raise Gone(f"{_begin(what)} is not at {session.account} any more.")
