@@ -249,6 +249,14 @@ def test_an_account_without_any_sign_in_says_what_is_needed(given):
     assert_sentence(caught.value.says)
 
 
+@pytest.mark.parametrize(("name", "word"), [("notify", "guests"), ("share", "yes")])
+def test_a_slip_in_a_setting_is_said_and_never_taken_for_a_no(name, word):
+    with pytest.raises(GiveUp) as caught:
+        GOOGLE_CALENDAR.transport({**SIGN_IN, name: word})
+    assert_sentence(caught.value.says)
+    assert "none" in caught.value.says
+
+
 SIGN_IN = {"client_id": "x", "client_secret": "y", "refresh_token": "z"}
 
 

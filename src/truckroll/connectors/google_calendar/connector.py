@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from truckroll.connectors.google_calendar import calendars, calls, reads, wire, writes
+from truckroll.connectors.google_calendar import calendars, calls, reads, sharing, wire, writes
 from truckroll.kit.auth import OAuthApp, lasting
 from truckroll.kit.batch import Batch
 from truckroll.kit.contract import Connector, Resource, Setting
@@ -18,6 +18,11 @@ _MOST_PARTS = 50
 # requests are out at one time is the pace's business.
 _MOST_WAITING = 400
 _PER_MINUTE = 600  # a user of a project (sheet, section 8)
+_WORDS = {
+    "notify": ("none", "outside", "all"),
+    "share": ("none", *sharing.ROLES),
+    "resources": ("yes", "no"),
+}
 _SCOPE = "https://www.googleapis.com/auth/"
 CALENDAR = (f"{_SCOPE}calendar",)
 DELEGATED = (
@@ -132,7 +137,17 @@ def _service_account(settings: Mapping[str, str], scopes: tuple[str, ...]) -> Se
     )
 
 
+def _check_words(settings: Mapping[str, str]) -> None:
+    for name, words in _WORDS.items():
+        given = settings.get(name, "")
+        if given and given not in words:
+            raise GiveUp(
+                f'"{given}" says nothing here about "{name}"; it is one of: {", ".join(words)}.'
+            )
+
+
 def _transport(settings: Mapping[str, str], auth: Auth) -> Transport:
+    _check_words(settings)
     root = calls.root(settings)
     return Transport(
         base_url=root,
