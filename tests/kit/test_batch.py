@@ -363,6 +363,21 @@ async def test_a_writer_that_leaves_does_not_disturb_the_others(vendor):
     assert [answers[0].status, answers[2].status] == [200, 200]
 
 
+class Broken:
+    def pack(self, calls):
+        raise ZeroDivisionError
+
+    unpack = pack
+
+
+async def test_a_slip_of_our_own_is_raised_to_each_who_waits(serve, client):
+    url = await serve(Vendor())
+    http = await client(url, batch=Batch(f"{url}batch", 50, Broken()))
+    writes = [http.request("POST", f"a/{n}") for n in range(2)]
+    answers = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(one) for one in answers] == [ZeroDivisionError] * 2
+
+
 async def test_a_client_that_is_closed_leaves_nothing_behind(serve):
     came = asyncio.Event()
 

@@ -110,6 +110,10 @@ class _Waiting:
     call: Outgoing
     answer: asyncio.Future[Response | VendorError | None]
 
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
     def tell(self, outcome: Response | VendorError | None) -> None:
         if not self.answer.done():  # it is where nobody waits any more
             self.answer.set_result(outcome)
@@ -203,13 +207,13 @@ class Gatherer:
         calls = [one.call for one in out]
         try:
             outcomes_ = await self._outcomes(calls) if len(out) > 1 else [None]
-        except VendorError as error:
-            for one in out:
-                one.tell(copy.copy(error))  # each is raised, and traced, on its own
-        except BaseException:
+        except asyncio.CancelledError:
             for one in out:
                 one.answer.cancel()
             raise
+        except Exception as error:  # noqa: BLE001 -- it is raised to those who wait for an answer
+            for one in out:
+                one.fail(copy.copy(error))  # each is raised, and traced, on its own
         else:
             for one, outcome in zip(out, outcomes_, strict=True):
                 one.tell(outcome)
