@@ -36,6 +36,24 @@ async def test_history_20_what_an_undo_read_is_weighed_by_the_next_pass():
     assert one(b) == {"title": "one", "notes": "m"}
 
 
+async def test_history_33_an_undo_that_died_and_is_asked_for_again_makes_one_copy():
+    a, b = Nasty("A"), Nasty("B")
+    world = World(a, {"b": b}, per="people")
+    a.put("1", title="one", people=("b",))
+    await world.run()
+    a.put("1", people=())
+    await world.run()
+    removed = world.last_run
+    b.fails.append("after")
+    b.deaf = 1
+    await world.undo(removed)
+    report = await world.undo(removed)
+    assert len(b.records) == 1, b.show()
+    assert [n.code for d in report.decisions for n in d.notes] == ["not_undone"]
+    await world.settle()
+    assert one(b)["title"] == "one"
+
+
 async def test_history_21_what_is_found_at_one_of_a_crew_is_weighed_before_the_others_are_made():
     a, b, c = Nasty("A"), Nasty("B"), Nasty("C")
     day = AllDay(date(2026, 12, 7), date(2026, 12, 8))

@@ -28,7 +28,7 @@ def test_invariants_hold_in_many_random_histories(first):
         history(seed, steps=80)
 
 
-@pytest.mark.parametrize("seed", [12048])
+@pytest.mark.parametrize("seed", [12048, 14907])
 def test_long_histories_that_once_broke_hold(seed):
     history(seed, steps=80)
 

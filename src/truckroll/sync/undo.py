@@ -89,7 +89,11 @@ def _make_again(work: Work, at: At, step: Step, run: int) -> None:
         work.step(at, build(work, at, "update", fields, whole, f"undo of run {run}"))
         _live_again(work, run)
         return
-    if at.state != "gone":
+    now = _standing(work, at)
+    if now.waits:
+        _not_undone(work, at, step, "whether it is there again is not known yet")
+        return
+    if now.state != "gone":
         _not_undone(work, at, step, "it is there again already")
         return
     again = add(work, at.end.side, (at.end.account, at.end.scope), at.end.key)
@@ -97,6 +101,13 @@ def _make_again(work: Work, at: At, step: Step, run: int) -> None:
     whole = _writable(at, step.before)
     work.step(again, build(work, again, "create", whole, whole, f"undo of run {run}"))
     _live_again(work, run)
+
+
+def _standing(work: Work, at: At) -> At:
+    """Return the end that stands for the place of `at` now: itself, or a later copy."""
+    ends = work.followers if at.end.side == "target" else [work.source or at]
+    spot = (at.end.account, at.end.scope)
+    return next((one for one in ends if (one.end.account, one.end.scope) == spot), at)
 
 
 def _live_again(work: Work, run: int) -> None:
