@@ -94,10 +94,10 @@ class Desk:
         zone = "America/New_York"
         return self("account", "add", name, "--system", "file", "--path", path, "--zone", zone)
 
-    def add_calendars(self, name="field", password="secret", *, url=""):
+    def add_calendars(self, name="field", password="secret", *, url="", more=()):
         return self(
             *("account", "add", name, "--system", "caldav", "--url", url or self.calendars.url),
-            *("--user", "field", "--password", password, "--private", "yes"),
+            *("--user", "field", "--password", password, "--private", "yes", *more),
         )
 
     def work(self, *rows, choices=()):

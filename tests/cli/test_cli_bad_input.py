@@ -1,14 +1,18 @@
 """Bad input: one clear line each, and the rest is still synced."""
 
 import http.server
+import ssl
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import trustme
 
 from cli.conftest import COLUMNS, job
 
 
 @contextmanager
-def answering(body, kind):
+def answering(body, kind, tls=None):
     class Handler(http.server.BaseHTTPRequestHandler):
         def answer(self):
             length = int(self.headers.get("Content-Length") or 0)
@@ -25,10 +29,12 @@ def answering(body, kind):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/"
     finally:
         server.shutdown()
         server.server_close()
@@ -67,6 +73,19 @@ def test_an_address_that_answers_with_a_web_page(desk):
     with answering(b"<!doctype html><html><body>Sign in</body></html>", "text/html") as url:
         says = one_sentence(desk.add_calendars(url=url))
     assert "CalDAV" in says
+
+
+def test_an_expired_certificate(desk, tmp_path):
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    authority.issue_cert("127.0.0.1", not_after=yesterday).configure_cert(tls)
+    trusted = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(trusted)
+    with answering(b"", "text/xml", tls) as url:
+        says = one_sentence(desk.add_calendars(url=url, more=("--set", f"ca_file={trusted}")))
+    assert "127.0.0.1" in says
+    assert "has expired" in says
+    assert desk("account", "list", "--json").json["accounts"] == []
 
 
 def test_a_table_with_a_bad_row_4000_loses_that_row_alone(desk):

@@ -1,6 +1,7 @@
 """plan, apply, undo: what people read and what programs get."""
 
 import asyncio
+import os
 import re
 import signal
 import subprocess
@@ -156,3 +157,18 @@ def test_a_length_of_time_that_is_none_is_a_wrong_call(desk):
     desk.work(job("J-1"))
     wrong = desk("apply", "--every", "soon")
     assert (wrong.code, wrong.err) == (2, "“soon” is no length of time; write 30s, 5m or 1h\n")
+
+
+def test_long_work_shows_a_bar_to_who_looks_and_nobody_else(desk, monkeypatch):
+    desk.work(*(job(f"J-{number}", day=number) for number in range(60)))
+    main, seen = os.openpty()
+    with open(seen, "w") as screen, monkeypatch.context() as patched:  # noqa: PTH123 -- it is a number
+        patched.setattr(sys, "stderr", screen)
+        desk.well("apply")
+        screen.flush()
+        shown = os.read(main, 65536).decode()
+    os.close(main)
+    assert "writing" in shown
+    assert "%" in shown
+    desk.table(*(job(f"J-{number}", day=number, hour=12) for number in range(60)))
+    assert "writing" not in desk.well("apply").err

@@ -13,11 +13,11 @@ import pytest
 from support.nasty import World
 from support.real import Database, Real, RealDiary, counted_keys, what_came
 from support.scenario import history
-from sync import test_fold, test_histories
+from sync import test_fold, test_histories, test_histories_found
 
 STORIES = {
     name: (module, told)
-    for module in (test_histories, test_fold)
+    for module in (test_histories, test_histories_found, test_fold)
     for name, told in vars(module).items()
     if name.startswith("test_") and iscoroutinefunction(told) and not signature(told).parameters
 }

@@ -77,6 +77,7 @@ class Chaos:
         self.numbers = itertools.count(1)
         self.typed: list[tuple[str, str, str, object]] = []
         self.restored: set[tuple[str, str]] = set()
+        self.thrown: dict[tuple[str, str], int] = {}
         self.bin: dict[tuple[str, str], dict] = {}
         self.before: dict[str, dict] = {}
         self.undone = False
@@ -146,6 +147,7 @@ class Chaos:
         id_ = self.pick(name, index)
         if id_ is not None:
             self.bin[name, id_] = self.ends[name].records[id_][1]
+            self.thrown[name, id_] = len(self.typed)
             self.ends[name].drop(id_)
 
     def restore(self, name: str) -> None:
@@ -154,6 +156,7 @@ class Chaos:
             if key[0] == name and key[1] not in self.ends[name].records:
                 self.ends[name].put(key[1], **self.bin.pop(key))
                 self.restored.add(key)
+                self.thrown.pop(key)
                 return
 
     # What goes wrong
@@ -405,7 +408,11 @@ class Chaos:
         )
 
     def _kept(self) -> None:
-        """I3: what somebody typed last is shown, agreed, told in the story, or held."""
+        """I3: what somebody typed last is shown, agreed, told in the story, or held.
+
+        What went with a record that a person deleted is that person's word, even where a create
+        whose answer was lost makes the record again under the same id.
+        """
         said = {as_text(value) for value in self.store.said}
         linked = {
             (end.scope, end.external_id): (link, end)
@@ -413,7 +420,11 @@ class Chaos:
             for end in now.values()
             if link.state == "live" and not self.asks(link, now)
         }
-        last = {one[:3]: one[3] for one in self.typed}
+        last = {
+            one[:3]: one[3]
+            for number, one in enumerate(self.typed)
+            if number >= self.thrown.get(one[:2], 0)
+        }
         for (name, id_, field), value in last.items():
             scope = next(s for s in self.store.scopes if self.name_of(s) == name)
             text = as_text(value)

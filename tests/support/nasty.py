@@ -394,3 +394,15 @@ class World:
             self.store.link_rows[link.id] = msgspec.structs.replace(
                 link, ends=ends, look_at=self.at
             )
+
+
+def one(system: Nasty) -> dict:
+    """Return what the only record of a system shows."""
+    assert len(system.records) == 1, system.show()
+    return next(iter(system.show().values()))
+
+
+def event(system: Nasty) -> str:
+    """Return the id of the only record of a system."""
+    assert len(system.records) == 1, system.show()
+    return next(iter(system.records))

@@ -4,20 +4,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from support.nasty import Nasty, World
-from truckroll.kit.errors import OutcomeUnknown, RetryLater
+from support.nasty import Nasty, World, event, one
+from truckroll.kit.errors import RetryLater
 from truckroll.kit.normal import Stored
 from truckroll.model.time import AllDay
-
-
-def one(system: Nasty) -> dict:
-    assert len(system.records) == 1, system.show()
-    return next(iter(system.show().values()))
-
-
-def event(system: Nasty) -> str:
-    assert len(system.records) == 1, system.show()
-    return next(iter(system.records))
 
 
 async def test_a_record_lands_once_and_the_second_pass_writes_nothing():
@@ -367,6 +357,22 @@ async def test_history_16_undo_of_a_delete_makes_it_again_and_apply_writes_nothi
     assert not a.records
 
 
+async def test_an_edit_releases_its_field_of_what_undo_made_again_and_never_its_existence():
+    a, b = Nasty("A"), Nasty("B")
+    world = World(a, {"b": b}, per="people")
+    a.put("1", title="one", notes="n", people=("b",))
+    await world.settle()
+    a.put("1", people=(), notes="m")
+    await world.run()
+    assert not b.records
+    await world.undo(world.last_run)
+    assert await world.settle() == 0
+    assert one(b) == {"title": "one", "notes": "n"}
+    a.put("1", title="two")
+    await world.settle()
+    assert one(b) == {"title": "two", "notes": "n"}, "and it is still there, though nobody's"
+
+
 async def test_history_17_an_edit_pending_under_ask_does_not_release_what_undo_holds():
     a, b = Nasty("A"), Nasty("B")
     world = World(a, {"b": b}, speaks={"title"}, conflict={"title": "ask"})
@@ -383,214 +389,3 @@ async def test_history_17_an_edit_pending_under_ask_does_not_release_what_undo_h
     await world.undo(run)
     await world.settle()
     assert one(b)["title"] == "one"
-
-
-async def test_history_19_the_reply_to_one_field_does_not_agree_with_a_held_edit_of_another():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b}, drift="hold")
-    a.put("1", title="one", notes="n")
-    await world.run()
-    b.put(event(b), title="mine")
-    await world.run()
-    for notes in ("m", "o", "p"):
-        a.put("1", title=f"two {notes}", notes=notes)
-        await world.settle()
-    assert one(b) == {"title": "mine", "notes": "p"}
-    assert ("drift", "title") in world.holds()
-
-
-async def test_history_20_what_an_undo_read_is_weighed_by_the_next_pass():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b})
-    a.put("1", title="one", notes="n")
-    await world.run()
-    a.put("1", title="two")
-    await world.run()
-    a.put("1", notes="m")
-    await world.undo(world.last_run)
-    await world.settle()
-    assert one(b) == {"title": "one", "notes": "m"}
-
-
-async def test_history_21_what_is_found_at_one_of_a_crew_is_weighed_before_the_others_are_made():
-    a, b, c = Nasty("A"), Nasty("B"), Nasty("C")
-    day = AllDay(date(2026, 12, 7), date(2026, 12, 8))
-    fields = ("title", "notes", "when")
-    rules = {"per": "people", "speaks": {"notes"}, "first": "target", "fields": fields}
-    world = World(a, {"b": b, "c": c}, **rules)
-    c.put("x", title="Leak", notes="richer", when=day)
-    a.put("1", title="Leak", notes="poorer", when=day, people=("b", "c"))
-    await world.settle()
-    assert one(a)["notes"] == one(b)["notes"] == one(c)["notes"] == "richer"
-
-
-@pytest.mark.fault("F12")
-async def test_history_22_a_record_deleted_just_after_it_was_seen_is_missed_by_a_shadow_read():
-    a, b = Nasty("A", lag=timedelta(minutes=1)), Nasty("B")
-    world = World(a, {"b": b})
-    a.put("1", title="t")
-    a.put("2", title="u")
-    await world.run()
-    a.drop("1")
-    a.expire = True
-    await world.settle()
-    assert one(b)["title"] == "u"
-
-
-@pytest.mark.fault("F24")
-async def test_history_23_an_old_text_is_not_taken_for_the_new_one_cut():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b})
-    a.put("1", title="Leak")
-    await world.run()
-    a.put("1", title="Leak, urgent")
-    update = b.update
-
-    async def lost(*_args):
-        b.update = update
-        raise OutcomeUnknown("the answer was lost")
-
-    b.update = lost
-    await world.run()
-    assert await world.settle() == 0
-    assert one(b)["title"] == "Leak, urgent"
-
-
-@pytest.mark.fault("F12")
-@pytest.mark.fault("AT-02")
-async def test_history_24_the_cursor_of_a_shadow_read_waits_for_the_proof_of_what_is_gone():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b})
-    a.put("1", title="t")
-    a.put("2", title="u")
-    await world.run()
-    cursor = world.store.scopes[1].cursor
-    a.drop("1")
-    a.expire = True
-    a.deaf = 1
-    await world.run()
-    assert world.store.scopes[1].cursor == cursor
-    assert len(b.records) == 2
-    a.expire = True
-    await world.settle()
-    assert one(b)["title"] == "u"
-
-
-async def test_history_25_an_earlier_copy_that_comes_back_is_left_alone():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b}, speaks={"title"})
-    a.put("1", title="one")
-    await world.run()
-    old, kept = event(b), one(b)
-    b.drop(old)
-    await world.settle()
-    assert len(b.records) == 1
-    b.put(old, **{**kept, "title": "from the bin"})
-    a.put("1", notes="m")
-    await world.settle()
-    assert b.show()[old]["title"] == "from the bin"
-    assert "notes" not in b.show()[old]
-    assert one(a)["title"] == "one"
-
-
-async def test_history_26_a_copy_that_was_to_be_made_anew_is_not_when_the_old_one_is_there():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b})
-    a.put("1", title="one")
-    await world.run()
-    old, kept = event(b), one(b)
-    for _ in range(2):
-        b.drop(old)
-        b.fails = ["before"]
-        await world.run()
-        b.put(old, **kept)
-        world.at += timedelta(minutes=10)
-        await world.settle()
-        assert event(b) == old
-    b.drop(old)
-    await world.settle()
-    assert len(b.records) == 1
-
-
-@pytest.mark.fault("F27")
-async def test_history_27_an_edit_that_shows_only_in_the_reply_to_our_write_is_weighed():
-    a, b = Nasty("A"), Nasty("B", etags=False, conditional=False)
-    world = World(a, {"b": b}, speaks={"notes"})
-    a.put("1", title="one", notes="n")
-    await world.run()
-    a.put("1", title="two")
-    update = b.update
-
-    async def raced(session, scope, change):
-        b.update = update
-        b.put(change.id, notes="mine")
-        return await update(session, scope, change)
-
-    b.update = raced
-    await world.settle()
-    assert one(a) == one(b) == {"title": "two", "notes": "mine"}
-
-
-@pytest.mark.fault("F25")
-@pytest.mark.fault("AT-25")
-async def test_history_28_an_edit_of_what_was_made_in_doubt_is_somebodys_edit():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b}, speaks={"title"})
-    a.put("1", title="one", notes="n")
-    b.fails = ["after"]
-    b.deaf = 1
-    await world.run()
-    b.put(event(b), title="mine")
-    await world.settle()
-    assert one(a) == one(b) == {"title": "mine", "notes": "n"}
-
-
-async def test_history_29_a_busy_account_delays_no_other_of_the_same_visit():
-    a, b, c = Nasty("A"), Nasty("B"), Nasty("C")
-    world = World(a, {"b": b, "c": c}, per="people")
-    a.put("1", title="t", people=("b", "c"))
-    b.fails = ["before"]
-    await world.run()
-    assert not b.records
-    assert one(c)["title"] == "t"
-
-
-async def test_history_30_an_edit_made_while_an_outcome_was_unknown_follows_when_it_is_known():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b})
-    a.put("1", title="one")
-    b.fails = ["after"]
-    b.deaf = 2
-    await world.run()
-    a.put("1", title="two")
-    await world.run()
-    await world.settle()
-    assert one(b)["title"] == "two"
-
-
-@pytest.mark.fault("F34")
-async def test_history_31_what_the_hub_made_in_doubt_is_not_taken_for_somebodys_new_record():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b}, originates=frozenset({"source", "target"}))
-    a.put("1", title="one")
-    b.fails = ["after"]
-    b.deaf = 2
-    await world.run()
-    await world.settle()
-    assert len(a.records) == len(b.records) == 1
-
-
-@pytest.mark.fault("AT-03")
-async def test_history_32_a_list_that_shows_our_write_before_its_outcome_is_known_is_no_edit():
-    a, b = Nasty("A"), Nasty("B")
-    world = World(a, {"b": b}, speaks={"title"}, conflict={"title": "newest"})
-    a.put("1", title="zero")
-    await world.run()
-    a.put("1", title="one")
-    b.fails = ["after"]
-    b.deaf = 2
-    await world.run()
-    a.put("1", title="two")
-    await world.run()
-    await world.settle()
-    assert one(a)["title"] == one(b)["title"] == "two"

@@ -28,6 +28,11 @@ def test_invariants_hold_in_many_random_histories(first):
         history(seed, steps=80)
 
 
+@pytest.mark.parametrize("seed", [12048, 14907])
+def test_long_histories_that_once_broke_hold(seed):
+    history(seed, steps=80)
+
+
 @pytest.mark.parametrize("seed", [3, 77, 1270])
 def test_the_same_seed_gives_the_same_trace(seed):
     one, two = history(seed), history(seed)

@@ -32,14 +32,14 @@ def take_out(work: Work, at: At, rule: str, reason: str) -> None:
     What is over at the source is cancelled: marked by the rule `cancel`, taken out by
     `propagate`. What is only elsewhere now (`remove`) is deleted.
     """
+    held = at.holds.get("existence")
+    if held is not None and held.reason == "undone":
+        return
     at.planned = True
     if at.state == "unseen" and not at.waits:
         at.become("gone", "never_made")
         return
     if not at.weighable:
-        return
-    held = at.holds.get("existence")
-    if held is not None and held.reason == "undone":
         return
     if rule == "unlink":
         at.become("released", "unlink")
@@ -155,7 +155,8 @@ def _hold_match(work: Work, at: At, found: Match) -> None:
 
 def need(work: Work, at: At) -> None:
     """Plan one update with exactly the fields that an end needs."""
-    if at.planned or not at.weighable or "existence" in at.holds:
+    existence = at.holds.get("existence")
+    if at.planned or not at.weighable or (existence is not None and existence.reason != "undone"):
         return
     fields: dict[str, Value] = {}
     agreed, given, holds = work.agreed, at.given, at.holds

@@ -109,10 +109,10 @@ class Performer:
             chains[opened.step.link].append(opened)
         async with asyncio.TaskGroup() as group:
             for chain in chains.values():
-                group.create_task(self._chain(chain))
+                group.create_task(self._chain(chain, group))
         await self.flush()
 
-    async def _chain(self, chain: list[OpenStep]) -> None:
+    async def _chain(self, chain: list[OpenStep], group: asyncio.TaskGroup) -> None:
         blocked: set[int] = set()
         for opened in chain:
             hand = self._hands[opened.step.account]
@@ -125,7 +125,9 @@ class Performer:
                     outcome = await self._one(hand, opened)
             if outcome.kind != "done":
                 blocked.add(opened.step.account)
-            await self._tell(outcome, opened)
+            self._tell(outcome, opened)
+            if len(self._outcomes) >= FLUSH_AT and not self._flushing.locked():
+                group.create_task(self.flush())  # beside the writes: no account waits for it
 
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
@@ -160,12 +162,10 @@ class Performer:
     def _later(self, opened: OpenStep, says: str) -> Outcome:
         return Outcome(step=opened.id, kind="later", says=says, retry_at=self._now())
 
-    async def _tell(self, outcome: Outcome, opened: OpenStep) -> None:
+    def _tell(self, outcome: Outcome, opened: OpenStep) -> None:
         self._outcomes.append(outcome)
         if self._progress is not None:
             self._progress(outcome, opened)
-        if len(self._outcomes) >= FLUSH_AT:
-            await self.flush()
 
     async def flush(self) -> None:
         """Store the outcomes known so far in one transaction."""

@@ -59,7 +59,7 @@ def _unmake(work: Work, at: At, step: Step, outcome: Outcome, run: int) -> None:
     if "remove" not in at.facts.ops:
         _not_undone(work, at, step, "nothing can be removed there")
         return
-    at.hold("existence", FieldHold(reason="undone", detail=f"run {run} was undone", run=run))
+    _hold_whole(work, at, run)
     work.step(at, build(work, at, "delete", {}, at.shown, f"undo of run {run}"))
 
 
@@ -83,20 +83,31 @@ def _make_again(work: Work, at: At, step: Step, run: int) -> None:
     """Make a removed record again from what it showed, held whole."""
     if at.state == "released" and step.op == "cancel":
         at.become("live", "")
-        at.hold("existence", FieldHold(reason="undone", detail=f"run {run} was undone", run=run))
+        _hold_whole(work, at, run)
         fields = {slot: step.before.get(slot) for slot in step.fields}
         whole = {**at.shown, **fields}
         work.step(at, build(work, at, "update", fields, whole, f"undo of run {run}"))
         _live_again(work, run)
         return
-    if at.state != "gone":
+    now = _standing(work, at)
+    if now.waits:
+        _not_undone(work, at, step, "whether it is there again is not known yet")
+        return
+    if now.state != "gone":
         _not_undone(work, at, step, "it is there again already")
         return
     again = add(work, at.end.side, (at.end.account, at.end.scope), at.end.key)
-    again.hold("existence", FieldHold(reason="undone", detail=f"run {run} was undone", run=run))
+    _hold_whole(work, again, run)
     whole = _writable(at, step.before)
     work.step(again, build(work, again, "create", whole, whole, f"undo of run {run}"))
     _live_again(work, run)
+
+
+def _standing(work: Work, at: At) -> At:
+    """Return the end that stands for the place of `at` now: itself, or a later copy."""
+    ends = work.followers if at.end.side == "target" else [work.source or at]
+    spot = (at.end.account, at.end.scope)
+    return next((one for one in ends if (one.end.account, one.end.scope) == spot), at)
 
 
 def _live_again(work: Work, run: int) -> None:
@@ -108,6 +119,14 @@ def _live_again(work: Work, run: int) -> None:
 
 def _writable(at: At, fields: Fields) -> dict[str, Value]:
     return {slot: value for slot, value in fields.items() if slot in at.facts.writes}
+
+
+def _hold_whole(work: Work, at: At, run: int) -> None:
+    """Hold existence and every field; an edit releases its field only, never existence."""
+    at.hold("existence", FieldHold(reason="undone", detail=f"run {run} was undone", run=run))
+    for line in at.lines:
+        if line.slot in at.facts.writes:
+            _hold(work, at, line.slot, run)
 
 
 def _hold(work: Work, at: At, slot: str, run: int) -> None:
