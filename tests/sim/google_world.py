@@ -107,6 +107,16 @@ def refused(request, headers=None):
     raise AssertionError("the request was not refused")
 
 
+def read(events, calendar, **query):
+    """Read to the last page and return all items and the sync token."""
+    request, items = events.list(calendarId=calendar, **query), []
+    while request is not None:
+        page = request.execute()
+        items += page["items"]
+        request = events.list_next(request, page)
+    return items, page["nextSyncToken"]
+
+
 def timed(begin, end, zone=ZONE, **more):
     """Return the body of an event with wall times in a zone."""
     return {

@@ -1,3 +1,6 @@
+import urllib.error
+import urllib.request
+
 import pytest
 
 from sim.google_world import timed
@@ -106,3 +109,42 @@ def test_a_part_may_carry_an_authorization_of_its_own(google):
     requests[1].headers["authorization"] = f"Bearer {ana.calendarList().list().http.token}"
     answers = run(office, requests)
     assert [entry["id"] for entry, _ in answers] == [google.office, google.ana]
+
+
+def post(google, body, kind='multipart/mixed; boundary="B"'):
+    """Send a batch byte for byte and return the answer's."""
+    signed = google.sim("GET", "credentials")
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {signed['access_token']}"}
+    request = urllib.request.Request(signed["batch"], body, headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return answer.read()
+
+
+def test_a_batch_written_by_hand_without_ids_or_root(google):
+    part = (
+        "--B\nContent-Type: application/http\n\n"
+        "POST /calendar/v3/calendars/primary/events?sendUpdates=none\n"
+        "content-type: application/json\n\n"
+        '{"summary": "Größe \u2013 ünï", "start": {"date": "2026-11-04"},'
+        ' "end": {"date": "2026-11-05"}}\n--B--\n'
+    )
+    answer = post(google, part.encode())
+    assert b"HTTP/1.1 200 OK" in answer
+    assert b"Content-ID" not in answer
+    [made] = google.client().events().list(calendarId="primary").execute()["items"]
+    assert made["summary"] == "Größe \u2013 ünï"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"{}", "application/json"),
+        (b"nothing", "multipart/mixed; boundary=B"),
+        (b"--B\n\nGARBAGE\n--B--", "multipart/mixed; boundary=B"),
+    ],
+)
+def test_what_is_no_batch_is_refused(google, body, kind):
+    with pytest.raises(urllib.error.HTTPError) as told:
+        post(google, body, kind)
+    told.value.close()
+    assert told.value.code == 400

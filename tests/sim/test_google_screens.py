@@ -2,8 +2,7 @@ import urllib.error
 
 import pytest
 
-from sim.google_world import timed
-from sim.test_google_sync import read
+from sim.google_world import read, timed
 
 pytestmark = pytest.mark.shared
 

@@ -2,8 +2,7 @@ from datetime import datetime
 
 import pytest
 
-from sim.google_world import ZONE, refused, timed
-from sim.test_google_sync import read
+from sim.google_world import ZONE, read, refused, timed
 
 pytestmark = pytest.mark.shared
 

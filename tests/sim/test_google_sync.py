@@ -1,6 +1,6 @@
 import pytest
 
-from sim.google_world import refused, timed
+from sim.google_world import read, refused, timed
 
 pytestmark = pytest.mark.shared
 
@@ -10,16 +10,6 @@ VISIT = timed("2026-11-04T09:00:00", "2026-11-04T10:30:00", summary="AC tune-up"
 @pytest.fixture
 def events(google):
     return google.client().events()
-
-
-def read(events, calendar, **query):
-    """Read to the last page and return all items and the sync token."""
-    request, items = events.list(calendarId=calendar, **query), []
-    while request is not None:
-        page = request.execute()
-        items += page["items"]
-        request = events.list_next(request, page)
-    return items, page["nextSyncToken"]
 
 
 def make(events, calendar, **more):

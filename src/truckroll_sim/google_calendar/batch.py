@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from email.message import Message
 from email.parser import BytesParser
-from email.policy import HTTP
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
 
@@ -36,9 +35,7 @@ def parts_of(batch: Call, names: tuple[str, ...]) -> list[Part]:
     A path may begin with one of the system's names, as a client has it whose root is this box.
     """
     kind = batch.headers.get("Content-Type", "")
-    message = BytesParser(policy=HTTP.clone(max_line_length=None)).parsebytes(
-        f"Content-Type: {kind}\r\n\r\n".encode() + batch.body
-    )
+    message = BytesParser().parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + batch.body)
     if message.get_content_type() != "multipart/mixed" or not message.is_multipart():
         raise refusal(400, "badRequest", "Failed to parse batch request.")
     found = [_part(one, batch, names) for one in message.get_payload() if isinstance(one, Message)]

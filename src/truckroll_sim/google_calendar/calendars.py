@@ -13,6 +13,13 @@ from truckroll_sim.google_calendar.channels import Channels, Resource
 from truckroll_sim.google_calendar.errors import invalid, not_found, refusal, required
 from truckroll_sim.google_calendar.fields import merge_patch
 from truckroll_sim.google_calendar.listing import flag, read_token, size_of
+from truckroll_sim.google_calendar.shapes import (
+    CalendarBody,
+    ChannelBody,
+    EntryBody,
+    RuleBody,
+    body_of,
+)
 from truckroll_sim.google_calendar.times import Doc, zone_of
 from truckroll_sim.google_calendar.views import etag_of
 from truckroll_sim.google_calendar.world import ROLES, Book, Person, World
@@ -80,11 +87,11 @@ class Calendars:
     def insert_calendar(self, call: Call) -> Answer:
         """POST /calendars: the caller becomes the data owner."""
         grant = self.gate.enter(call, _WRITE_BOOKS)
-        body = body_of(call)
+        body = body_of(call, CalendarBody)
         if not body.get("summary"):
             raise required("Missing title.", "summary")
         book_id = f"c_{self.world.kit.ids.hex('calendar', 24)}@group.calendar.google.com"
-        fields = _calendar_fields({"timeZone": "UTC", **body})
+        fields = _calendar_fields(body, "UTC")
         book = self.world.add_book(book_id, fields, grant.account)
         self.channels.changed("calendarList", grant.account)
         return Answer.json(calendar_shown(book))
@@ -94,11 +101,11 @@ class Calendars:
         grant = self.gate.enter(call, _WRITE_BOOKS)
         book, _ = self.gate.book(grant, call.parts["calendar"], "owner")
         _check_etag(call, book.revision)
-        body = body_of(call)
+        body = body_of(call, CalendarBody)
         merged = merge_patch(book.fields, body) if call.method == "PATCH" else body
         if not merged.get("summary"):
             raise required("Missing title.", "summary")
-        book.fields = _calendar_fields({"timeZone": book.zone, **merged})
+        book.fields = _calendar_fields(merged, book.zone)
         book.revision = self.world.kit.revisions.next()
         return Answer.json(calendar_shown(book))
 
@@ -174,7 +181,7 @@ class Calendars:
     def insert_entry(self, call: Call) -> Answer:
         """POST /users/me/calendarList: a calendar that is shared with the person."""
         grant = self.gate.enter(call, _WRITE_LIST)
-        person, body = self._person(grant), body_of(call)
+        person, body = self._person(grant), body_of(call, EntryBody)
         if not body.get("id"):
             raise required("Missing calendar id.", "id")
         book, _ = self.gate.book(grant, str(body["id"]), "freeBusyReader")
@@ -187,7 +194,7 @@ class Calendars:
     def change_entry(self, call: Call) -> Answer:
         """PATCH or PUT /users/me/calendarList/{calendarId}."""
         person = self._person(self.gate.enter(call, (*_WRITE_LIST, "calendar.app.created")))
-        version, body = self._entry(person, call), body_of(call)
+        version, body = self._entry(person, call), body_of(call, EntryBody)
         _check_etag(call, version.revision)
         base = version.row if call.method == "PATCH" else _some(version.row, ("primary",))
         merged = {**base, **_some(merge_patch(base, body), _ENTRY_FIELDS)}
@@ -209,7 +216,7 @@ class Calendars:
         grant = self.gate.enter(call, _READ_LIST)
         uri = f"{call.base}/calendar/v3/users/me/calendarList?alt=json"
         resource = Resource("calendarList", grant.account, uri)
-        return Answer.json(self.channels.watch(resource, body_of(call), grant.account))
+        return Answer.json(self.channels.watch(resource, body_of(call, ChannelBody), grant.account))
 
     # Sharing rules
 
@@ -231,7 +238,7 @@ class Calendars:
         """POST /calendars/{calendarId}/acl: writes over a rule of the same scope (section 10)."""
         grant = self.gate.enter(call, _WRITE_RULES)
         book, _ = self.gate.book(grant, call.parts["calendar"], "owner")
-        body = body_of(call)
+        body = body_of(call, RuleBody)
         scope = body.get("scope") or {}
         if scope.get("type") not in _SCOPE_KINDS:
             raise invalid("Invalid scope type.", "scope")
@@ -245,7 +252,7 @@ class Calendars:
         book, _ = self.gate.book(grant, call.parts["calendar"], "owner")
         known = _live(book.rules, call.parts["rule"])
         _check_etag(call, known.revision)
-        role = body_of(call).get("role", known.row["role"])
+        role = body_of(call, RuleBody).get("role", known.row["role"])
         return self._put_rule(call, book, known.key, role, known.row["scope"])
 
     def delete_rule(self, call: Call) -> Answer:
@@ -262,7 +269,7 @@ class Calendars:
         grant = self.gate.enter(call, _READ_RULES)
         book, _ = self.gate.book(grant, call.parts["calendar"], "writer")
         resource = Resource("acl", book.id, f"{call.base}/calendar/v3/calendars/{book.id}/acl")
-        return Answer.json(self.channels.watch(resource, body_of(call), grant.account))
+        return Answer.json(self.channels.watch(resource, body_of(call, ChannelBody), grant.account))
 
     # Settings
 
@@ -318,7 +325,8 @@ class Calendars:
         wanted: Callable[[Version[Doc]], bool],
     ) -> Doc:
         """Return a page of any collection with sync tokens; its items are versions."""
-        since, after, horizon = 0, None, table.horizon()
+        lag = self.world.kit.faults.lag_seconds(call)
+        since, after, horizon = 0, None, table.horizon(lag)
         token, page_token = call.one("syncToken"), call.one("pageToken")
         if token is not None:
             if flag(call, "showDeleted") is False or flag(call, "showHidden") is False:
@@ -329,7 +337,7 @@ class Calendars:
         deleted = bool(flag(call, "showDeleted") or since)
         found: Iterable[Version[Doc]] = (
             one
-            for one in table.versions()
+            for one in table.versions(lag)
             if one.revision > since
             and (deleted or not one.row.get("deleted"))
             and (one.row.get("deleted") or wanted(one))
@@ -342,19 +350,6 @@ class Calendars:
             at = self.world.kit.clock.now().timestamp()
             doc["nextSyncToken"] = seal({"of": of, "since": horizon, "at": at})
         return doc
-
-
-def body_of(call: Call) -> Doc:
-    """Return the JSON object in a call's body; refuses anything else (400)."""
-    try:
-        body = call.json()
-    except ValueError:
-        raise refusal(400, "parseError", "Parse Error") from None
-    if body is None:
-        return {}
-    if not isinstance(body, dict):
-        raise refusal(400, "parseError", "Parse Error")
-    return body
 
 
 def calendar_shown(book: Book) -> Doc:
@@ -413,8 +408,8 @@ def _live(table: Table[Doc], key: str) -> Version[Doc]:
     return version
 
 
-def _calendar_fields(body: Doc) -> Doc:
-    fields = _some(body, _CALENDAR_FIELDS)
+def _calendar_fields(body: Doc, zone: str) -> Doc:
+    fields = {"timeZone": zone, **_some(body, _CALENDAR_FIELDS)}
     zone_of(str(fields["timeZone"]), "calendar")
     return fields
 
@@ -433,6 +428,6 @@ def _place(token: str, of: str) -> tuple[int, int, int]:
         sealed = unseal(token)
     except ValueError:
         sealed = None
-    if not isinstance(sealed, list) or sealed[0] != of:
+    if not isinstance(sealed, list) or len(sealed) != 4 or sealed[0] != of:  # noqa: PLR2004 - as sealed
         raise invalid("Invalid page token value.", "pageToken")
     return sealed[1], sealed[2], sealed[3]

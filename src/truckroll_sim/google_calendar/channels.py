@@ -140,12 +140,12 @@ class Channels:
     def _expiry(self, resource: Resource, body: Doc) -> datetime:
         now = self.kit.clock.now()
         seconds: Any = (body.get("params") or {}).get("ttl") or resource.default_seconds
-        if (until := body.get("expiration")) is not None:
-            seconds = int(until) / 1000 - now.timestamp()
         try:
+            if (until := body.get("expiration")) is not None:
+                seconds = int(until) / 1000 - now.timestamp()
             life = timedelta(seconds=min(float(seconds), resource.most_seconds))
         except ValueError:
-            raise invalid("Invalid value for: ttl", "params") from None
+            raise invalid("Invalid value for: expiration", "expiration") from None
         if life <= timedelta():
             raise invalid("Invalid value for: expiration", "expiration")
         return now + life

@@ -70,8 +70,8 @@ class Desk:
         known = next((one for one in book.events.rows() if one.uid == uid), None)
         event_id = known.id if known else "_" + self.world.kit.ids.word("imported event")
         event = self._new(book, body, writer, event_id, uid)
-        organizer = body.get("organizer") or {"email": book.id}
-        event = replace(event, imported=True, organizer=dict(organizer))
+        organizer = {"email": book.id, **(body.get("organizer") or {})}
+        event = replace(event, imported=True, organizer=organizer)
         if known:
             event = replace(event, created=known.created, creator=known.creator)
         return self._store(book, known, event, replace(writer, mode="none"))

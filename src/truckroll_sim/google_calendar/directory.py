@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from truckroll_sim.google_calendar.access import Gate
-from truckroll_sim.google_calendar.calendars import body_of
 from truckroll_sim.google_calendar.channels import Channels, Resource
 from truckroll_sim.google_calendar.errors import invalid, not_found, refusal, required
 from truckroll_sim.google_calendar.fields import merge_patch
 from truckroll_sim.google_calendar.listing import size_of
+from truckroll_sim.google_calendar.shapes import ChannelBody, UserBody, body_of
 from truckroll_sim.google_calendar.times import Doc
 from truckroll_sim.google_calendar.views import etag_of
 from truckroll_sim.google_calendar.world import CUSTOMER, Person, World
@@ -87,7 +87,7 @@ class Directory:
     def insert_user(self, call: Call) -> Answer:
         """POST /users."""
         self._admin(call, _USERS[:1])
-        body = body_of(call)
+        body = body_of(call, UserBody)
         name = body.get("name") or {}
         if not (body.get("primaryEmail") and name.get("givenName") and name.get("familyName")):
             raise required("Invalid Input: primaryEmail and name are required.")
@@ -99,7 +99,7 @@ class Directory:
         """PATCH or PUT /users/{userKey}: both merge (section 4)."""
         self._admin(call, _USERS[:1])
         person = self._person(call)
-        return Answer.json(user_shown(self.edit(person, body_of(call))))
+        return Answer.json(user_shown(self.edit(person, body_of(call, UserBody))))
 
     def delete_user(self, call: Call) -> Answer:
         """DELETE /users/{userKey}."""
@@ -116,7 +116,9 @@ class Directory:
             raise invalid("Invalid Input: event", "event")
         uri = f"{call.base}/admin/directory/v1/users?alt=json"
         resource = Resource("users", CUSTOMER, uri, _TWO_HOURS, _TWO_DAYS)
-        return Answer.json(self.channels.watch(resource, body_of(call), grant.account, event))
+        return Answer.json(
+            self.channels.watch(resource, body_of(call, ChannelBody), grant.account, event)
+        )
 
     def list_groups(self, call: Call) -> Answer:
         """GET /groups."""
@@ -252,6 +254,8 @@ def _paged(items: list[Any], call: Call, size: int, largest: int) -> tuple[list[
             after = unseal(token)
         except ValueError:
             raise invalid("Invalid Input: pageToken", "pageToken") from None
+        if not isinstance(after, int):
+            raise invalid("Invalid Input: pageToken", "pageToken")
     numbered = list(enumerate(items))
     page = keyed(numbered, after, size_of(call, size, largest), lambda one: one[0])
     more = {"nextPageToken": seal(page.items[-1][0])} if page.more else {}

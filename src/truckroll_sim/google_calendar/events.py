@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from truckroll_sim.google_calendar.access import Gate
-from truckroll_sim.google_calendar.calendars import body_of
 from truckroll_sim.google_calendar.channels import Channels, Resource
 from truckroll_sim.google_calendar.desk import Desk, Writer
 from truckroll_sim.google_calendar.errors import invalid, refusal, required
 from truckroll_sim.google_calendar.freebusy import free_busy
 from truckroll_sim.google_calendar.listing import flag, list_events, list_instances, zone_for
+from truckroll_sim.google_calendar.shapes import ChannelBody, EventBody, FreeBusyBody, body_of
 from truckroll_sim.google_calendar.views import Reader, etag_of, event_shown
 from truckroll_sim.google_calendar.world import Book, Event, World
 from truckroll_sim.kit.auth import Grant
@@ -63,26 +63,29 @@ class Events:
 
     def insert(self, call: Call) -> Answer:
         """POST /calendars/{calendarId}/events."""
-        return self._write(call, lambda book, writer: self.desk.insert(book, body_of(call), writer))
+        return self._write(
+            call, lambda book, writer: self.desk.insert(book, body_of(call, EventBody), writer)
+        )
 
     def import_(self, call: Call) -> Answer:
         """POST /calendars/{calendarId}/events/import."""
         return self._write(
-            call, lambda book, writer: self.desk.import_(book, body_of(call), writer)
+            call, lambda book, writer: self.desk.import_(book, body_of(call, EventBody), writer)
         )
 
     def patch(self, call: Call) -> Answer:
         """PATCH /calendars/{calendarId}/events/{eventId}."""
         name = call.parts["event"]
         return self._write(
-            call, lambda book, writer: self.desk.patch(book, name, body_of(call), writer)
+            call, lambda book, writer: self.desk.patch(book, name, body_of(call, EventBody), writer)
         )
 
     def update(self, call: Call) -> Answer:
         """PUT /calendars/{calendarId}/events/{eventId}."""
         name = call.parts["event"]
         return self._write(
-            call, lambda book, writer: self.desk.update(book, name, body_of(call), writer)
+            call,
+            lambda book, writer: self.desk.update(book, name, body_of(call, EventBody), writer),
         )
 
     def delete(self, call: Call) -> Answer:
@@ -106,18 +109,18 @@ class Events:
         book, _ = self.gate.book(grant, call.parts["calendar"], "freeBusyReader")
         uri = f"{call.base}/calendar/v3/calendars/{book.id}/events?alt=json"
         resource = Resource("events", book.id, uri)
-        return Answer.json(self.channels.watch(resource, body_of(call), grant.account))
+        return Answer.json(self.channels.watch(resource, body_of(call, ChannelBody), grant.account))
 
     def stop(self, call: Call) -> Answer:
         """POST /channels/stop, and the directory's own."""
         grant = self.gate.enter(call, (*_STOP, *_DIRECTORY_STOP))
-        self.channels.stop(body_of(call), grant.account)
+        self.channels.stop(body_of(call, ChannelBody), grant.account)
         return Answer.empty()
 
     def free_busy(self, call: Call) -> Answer:
         """POST /freeBusy."""
         grant = self.gate.enter(call, _FREE_BUSY)
-        return Answer.json(free_busy(self.world, grant.account, body_of(call)))
+        return Answer.json(free_busy(self.world, grant.account, body_of(call, FreeBusyBody)))
 
     def _reading(self, call: Call) -> tuple[Book, Reader]:
         grant = self.gate.enter(call, _READ)

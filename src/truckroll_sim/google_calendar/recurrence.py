@@ -13,6 +13,7 @@ from truckroll_sim.google_calendar.times import Doc, stored, zone_of
 
 _LINE = re.compile(r"(RRULE|EXRULE|RDATE|EXDATE)((?:;[^:]*)?):(.+)", re.IGNORECASE)
 _UNTIL = re.compile(r"UNTIL=(\d{8})(T\d{6}Z?)?", re.IGNORECASE)
+_STANDS = re.compile(r"INTERVAL=0*(;|$)", re.IGNORECASE)
 _MOST = 5_000
 """No series is walked further than this: a rule may have no end, or one every second."""
 
@@ -21,7 +22,8 @@ def check_lines(lines: Any, start: Doc) -> None:
     """Refuse recurrence lines that the vendor would not take (400)."""
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise invalid("Invalid recurrence rule.")
-    if any(not _LINE.fullmatch(line.strip()) for line in lines):
+    # An interval of nothing would never end.
+    if any(not _LINE.fullmatch(line.strip()) or _STANDS.search(line) for line in lines):
         raise invalid("Invalid recurrence rule.")
     if lines and "date" not in start and not start.get("timeZone"):
         raise required("Missing time zone definition for start time.")

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from truckroll_sim.google_calendar.errors import invalid, refusal, required
 
 Doc = dict[str, Any]
+_YEARS = range(2, 9998)
+"""Years whose instants can be said in every zone."""
 
 
 def zone_of(name: str, what: str = "time zone") -> ZoneInfo:
@@ -27,7 +29,7 @@ def instant_of(text: Any, what: str) -> datetime:
         value = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise invalid("Bad Request", what) from None
-    if value.tzinfo is None:
+    if value.tzinfo is None or value.year not in _YEARS:
         raise invalid("Bad Request", what)
     return value.astimezone(UTC).replace(microsecond=0)
 
@@ -49,6 +51,8 @@ def normal(given: Any, default_zone: str, side: str) -> Doc:
         value = datetime.fromisoformat(at)
     except (TypeError, ValueError):
         raise invalid(f"Invalid {side} time.") from None
+    if value.year not in _YEARS:
+        raise invalid(f"Invalid {side} time.")
     if value.tzinfo is None:
         if not zone:
             raise required(f"Missing time zone definition for {side} time.")
@@ -100,6 +104,9 @@ def length(start: Doc, end: Doc) -> timedelta:
 
 def _day(text: Any, side: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except (TypeError, ValueError):
         raise invalid(f"Invalid {side} time.") from None
+    if day.year not in _YEARS:
+        raise invalid(f"Invalid {side} time.")
+    return day

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 Row = TypeVar("Row")
 
-_VERSIONS_KEPT = 64
+_VERSIONS_KEPT = 256
 
 
 class TellsTime(Protocol):
