@@ -125,6 +125,12 @@ def test_times_are_whole_seconds_of_the_tenant_s_zone():
     assert again.begins - when.begins == timedelta(hours=1)
 
 
+def test_an_instant_without_an_offset_is_utc():
+    start = datetime(2026, 3, 9, 14)
+    when = wire.when_of(visit(start=start, end=start + timedelta(hours=1)), CHICAGO)
+    assert when.begins == start.replace(tzinfo=UTC)
+
+
 @pytest.mark.parametrize("times", [{"start": None}, {"end": datetime(2026, 1, 1, tzinfo=UTC)}])
 def test_times_that_make_no_sense_are_said(times):
     with pytest.raises(ValueError, match="start"):

@@ -12,6 +12,7 @@ from truckroll.connectors.servicetitan import SERVICETITAN
 from truckroll.connectors.servicetitan.wire import MARK_KEY, mark_key
 from truckroll.kit.contract import Change, Draft, Missing, Seen
 from truckroll.kit.errors import Gone, HoldRecord, OutcomeUnknown, Replan, RetryLater
+from truckroll.model.records import Address
 from truckroll.model.time import AllDay, Rule, Timed
 from truckroll.sync.perform import Hand, look_up, perform_step
 from truckroll.sync.ports import OpenStep
@@ -109,6 +110,43 @@ async def test_somebody_who_is_assigned_already_is_no_conflict(stay, company):
     reply = await APPOINTMENTS.update(stay.session, stay.scope, asked)
     assert [call.status for call in calls if call.path.endswith("assign-technicians")] == [409]
     assert reply.seen.fields["people"] == (f"{ana['name']} <{ana['email']}>",)
+
+
+async def test_somebody_who_is_taken_off_already_is_no_failure(stay, company):
+    ana = company.technicians[0]
+    id_ = visit_of(company.job(crew=[ana["id"]]))
+    path = f"/dispatch/v2/tenant/{company.tenant.number}/appointment-assignments"
+    seen = await read(stay, id_)
+
+    def beaten(call, _):
+        if call.path == path and company.crew(id_):
+            company.act("assign", appointmentId=int(id_), technicianIds=[])
+
+    company.system.kit.watchers.append(beaten)
+    asked = Change(id_, seen.version, {"people": ()}, seen.fields, seen.raw)
+    reply = await APPOINTMENTS.update(stay.session, stay.scope, asked)
+    refusals = [c for c in company.system.kit.calls if c.path.endswith("unassign-technicians")]
+    assert [call.status for call in refusals] == [400]
+    assert reply.seen.fields["people"] == ()
+
+
+async def test_a_technician_who_has_arrived_stays(stay, company):
+    ana = company.technicians[0]
+    id_ = visit_of(company.job(crew=[ana["id"]]))
+    company.act("arrive", appointmentId=int(id_))
+    says, _ = await refused(stay, id_, people=())
+    assert "already arrived" in says
+
+
+@pytest.mark.parametrize("act", ["dispatch", "arrive", "done"])
+async def test_a_visit_that_is_under_way_is_not_set_back(stay, company, act):
+    id_ = visit_of(company.job(crew=[company.technicians[0]["id"]]))
+    for name in ["arrive", "done"] if act == "done" else [act]:
+        company.act(name, appointmentId=int(id_))
+    for status in ("scheduled", "confirmed"):
+        says, calls = await refused(stay, id_, status=status)
+        assert "technicians" in says
+        assert calls == []
 
 
 async def test_people_who_are_no_technician_or_two_are_held(stay, company):
@@ -219,11 +257,27 @@ async def test_times_that_a_visit_cannot_have_are_held(stay, company, when):
     assert calls == []
 
 
-async def test_a_visit_stays_with_its_job(stay, company):
+async def test_a_visit_stays_with_its_job_customer_and_location(stay, company):
     job = company.job()
-    await change(stay, visit_of(job), number=job["jobNumber"])
-    says, calls = await refused(stay, visit_of(job), number="7")
-    assert '"7"' in says
+    id_ = visit_of(job)
+    seen = await read(stay, id_)
+    same = {name: seen.fields[name] for name in ("number", "customer", "location")}
+    await change(stay, id_, **same)
+    assert writes(company) == []
+    for name, value in (("number", "7"), ("customer", "Zoe"), ("location", Address(text="Mars"))):
+        says, calls = await refused(stay, id_, title="Ours", **{name: value})
+        assert name in says
+        assert calls == []
+
+
+async def test_a_job_type_is_changed_by_its_name(stay, company):
+    id_ = visit_of(company.job())
+    other = company.row("job_types", company.made["job_types"][2])
+    reply = await change(stay, id_, job_type=other["name"].upper())
+    assert company.job_of(id_)["jobTypeId"] == other["id"]
+    assert reply.seen.fields["job_type"] == other["name"]
+    says, calls = await refused(stay, id_, job_type="Moon landing")
+    assert '"Moon landing"' in says
     assert calls == []
 
 
@@ -331,6 +385,38 @@ async def test_a_job_that_cannot_be_made_says_what_is_missing(stay, company):
         await create(stay, draft())
     assert_sentence(caught.value.says)
     assert writes(company) == []
+
+
+async def test_a_job_is_made_for_the_customer_and_place_that_are_named(stay, company):
+    place = list(company.tenant["locations"].seen())[1]
+    company.edit("customers", place["customerId"], name="Acme Offices")
+    address = Address(line1=place["address"]["street"], city="Springfield", postal="62701")
+    kind = company.row("job_types", company.made["job_types"][3])["name"]
+    lacking = dict.fromkeys(("customer", "location", "job_type"), "")
+    async with session_of({**stay.session.settings, **lacking}) as session:
+        stay.session = session
+        reply = await create(stay, draft(customer="acme offices", location=address, job_type=kind))
+        job = company.job_of(reply.id)
+        assert (job["customerId"], job["locationId"]) == (place["customerId"], place["id"])
+        assert reply.seen.fields["job_type"] == kind
+        # The only location of a customer needs no address.
+        alone = draft("00000000000000bb", customer="Acme Offices", job_type=kind)
+        assert company.job_of((await create(stay, alone)).id)["locationId"] == place["id"]
+        made = len(company.visits())
+        for fields, said in (
+            ({"customer": "Acme"}, '"Acme"'),
+            ({"customer": "Acme Offices", "location": Address(text="Mars")}, '"Mars"'),
+            ({}, "needs its customer"),
+        ):
+            with pytest.raises(HoldRecord) as caught:
+                await create(stay, draft("00000000000000cc", job_type=kind, **fields))
+            assert_sentence(caught.value.says)
+            assert said in caught.value.says
+        company.edit("customers", company.customer, name="Acme Offices")
+        with pytest.raises(HoldRecord, match="2 times a customer") as caught:
+            await create(stay, draft("00000000000000cc", job_type=kind, customer="Acme Offices"))
+        assert_sentence(caught.value.says)
+        assert len(company.visits()) == made
 
 
 async def test_a_refused_job_is_held_with_the_vendor_s_words(stay, company):

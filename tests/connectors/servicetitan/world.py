@@ -205,6 +205,10 @@ WORLDS = [
         "servicetitan",
         nullcontext,
         visit,
-        samples={"when": samples.timed(), "number": None},
+        # Jobs, customers, locations and job types are looked up: they must be there.
+        samples={
+            "when": samples.timed(),
+            **dict.fromkeys(("number", "customer", "location", "job_type")),
+        },
     )
 ]

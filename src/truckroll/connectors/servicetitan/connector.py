@@ -47,10 +47,12 @@ SETTINGS = (
         "The GUID of your app for external data; needed to make visits",
         required=False,
     ),
-    Setting("customer", "The customer's id for jobs that are made", required=False),
-    Setting("location", "The location's id for jobs that are made", required=False),
+    Setting(
+        "customer", "The customer's id for jobs made without a customer's name", required=False
+    ),
+    Setting("location", "The location's id for jobs made without an address", required=False),
     Setting("business_unit", "The business unit's id for jobs that are made", required=False),
-    Setting("job_type", "The job type's id for jobs that are made", required=False),
+    Setting("job_type", "The job type's id for jobs made without a type's name", required=False),
     Setting("campaign", "The campaign's id for jobs that are made", required=False),
     Setting(
         "priority",
@@ -143,7 +145,7 @@ FIELDS: Mapping[str, Stored] = {
     "when": LOSSLESS,
     "status": Stored(words=(("tentative", "scheduled"),)),
     "people": Stored(trim=True),
-    "location": LOSSLESS,
+    "location": Stored(trim=True),
     "job_type": _TEXT,
     "notes": _TEXT,
     "customer": _TEXT,
@@ -151,13 +153,13 @@ FIELDS: Mapping[str, Stored] = {
     "category": _TEXT,
 }
 # Which writes tell is not stated; a job may send its customer notices (`notificationsEnabled`).
-_TELLS = "perhaps the customer, where the job's notifications are on, and the technicians"
+_TELLS = "the customer, if the job's notifications are on, and the technicians"
 
 APPOINTMENTS = Resource(
     kind="appointment",
     fields=FIELDS,
     listing=listing.listing,
-    writes=frozenset(writes.PLANS),
+    writes=frozenset((*writes.PLANS, *writes.FIXED)),
     read=reads.read,
     create=creates.create,
     update=writes.update,

@@ -6,9 +6,10 @@ external data under the app's GUID, and looked for before anything is made.
 
 from typing import Any, TypeVar
 
-from truckroll.connectors.servicetitan.calls import get, listed, path, read_row, send
+from truckroll.connectors.servicetitan.calls import listed, path, read_row, send
 from truckroll.connectors.servicetitan.parts import app_guid
 from truckroll.connectors.servicetitan.people import technicians_called
+from truckroll.connectors.servicetitan.places import job_type_called, place_of
 from truckroll.connectors.servicetitan.reads import find
 from truckroll.connectors.servicetitan.refusals import STATE_FORBIDS, ensure
 from truckroll.connectors.servicetitan.site import number
@@ -16,11 +17,11 @@ from truckroll.connectors.servicetitan.texts import summary_with
 from truckroll.connectors.servicetitan.wire import (
     MARK_KEY,
     Appointment,
-    Customer,
     Job,
     Row,
     mark_key,
     status_of,
+    utc,
 )
 from truckroll.connectors.servicetitan.writes import (
     PLANS,
@@ -37,13 +38,10 @@ from truckroll.kit.http import Response
 from truckroll.model.time import Timed
 
 _PRIORITIES = ("Low", "Normal", "High", "Urgent")
-_MERGES = 5
 _AS_MADE = {None, "", "scheduled", "tentative"}  # what needs no further call
 _R = TypeVar("_R", bound=Row)
-# What a new job needs (sheet, section 4), as settings.
+# What a new job needs (sheet, section 4) besides customer and location, as settings.
 _NEEDED = {
-    "customer": "the customer's id",
-    "location": "the location's id",
     "business_unit": "the business unit's id",
     "job_type": "the job type's id",
     "campaign": "the campaign's id",
@@ -103,18 +101,20 @@ async def _new_job(
     session: Session, draft: Draft, guid: str, what: str, times: dict[str, Any]
 ) -> int:
     ids = {name: number(session, name, of) for name, of in _NEEDED.items()}
+    type_ = draft.fields.get("job_type")
+    if isinstance(type_, str) and type_.strip():
+        ids["job_type"] = await job_type_called(session, type_, what)
     missing = [f"{name} ({_NEEDED[name]})" for name, id_ in ids.items() if id_ is None]
     if missing:
         raise HoldRecord(
             f"To make a job for {what}, {session.system} needs to know more. Give in the account's "
             f"settings: {', '.join(missing)}; or map the number of a job that is there."
         )
-    assert ids["customer"] is not None  # none is missing
-    customer = await _customer(session, ids["customer"], what)
+    place = await place_of(session, draft.fields, what)
     title = draft.fields.get("title")
     body = {
-        "customerId": customer.id,
-        "locationId": ids["location"],
+        "customerId": place.customer,
+        "locationId": place.location,
         "businessUnitId": ids["business_unit"],
         "jobTypeId": ids["job_type"],
         "campaignId": ids["campaign"],
@@ -140,31 +140,6 @@ def _priority(session: Session) -> str:
     return name
 
 
-async def _customer(session: Session, id_: int, what: str) -> Customer:
-    """Return a customer, followed where merged; raises HoldRecord where none is to be served."""
-    asked = id_
-    for _ in range(_MERGES):
-        response = await get(session, path(session, "crm", f"customers/{asked}"))
-        ensure(session, response, f"customer {asked}")
-        rows = read_row(session, response, Customer)
-        if not rows.kept:
-            break
-        customer = rows.kept[0].row
-        if customer.merged_to_id:
-            asked = customer.merged_to_id
-            continue
-        if customer.do_not_service:
-            raise HoldRecord(
-                f'Customer "{customer.name}" is marked "Do not service" at {session.system}, so '
-                f"nothing is made there for {what}. Take the mark off if it is wrong."
-            )
-        return customer
-    raise HoldRecord(
-        f"Customer {id_} cannot be followed at {session.system}. Correct customer in the account's "
-        "settings."
-    )
-
-
 async def _one_more(
     session: Session, draft: Draft, guid: str, number_: str, when: Timed, times: dict[str, Any]
 ) -> int:
@@ -184,8 +159,8 @@ async def _one_more(
     same = [
         one.row.id
         for one in visits.kept
-        if (one.row.start, one.row.end) == (when.begins, when.ends)
-        and status_of(one.row, job) != "cancelled"
+        if one.row.start and one.row.end and status_of(one.row, job) != "cancelled"
+        if (utc(one.row.start), utc(one.row.end)) == (when.begins, when.ends)
     ]
     what = f"a visit of job {number_}"
     if same:

@@ -30,6 +30,7 @@ from truckroll.connectors.servicetitan.wire import (
     Technician,
     instant_text,
     over_by,
+    utc,
 )
 from truckroll.kit.contract import Item, Missing, Page, Scope, Session
 from truckroll.kit.errors import RetryLater, StartOver
@@ -189,7 +190,7 @@ class _Reading:
     def _may_lag(self, row: Row) -> bool:
         """Tell whether a list may not show yet what the feed tells of a row."""
         by_list_only = isinstance(row, Assignment | ContactRow)
-        fresh = row.modified_on is None or row.modified_on > self._now - 2 * LAG
+        fresh = row.modified_on is None or utc(row.modified_on) > self._now - 2 * LAG
         return by_list_only and fresh
 
     async def _pages(self, rows: Rows[Appointment]) -> AsyncIterator[Page]:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from email.utils import parseaddr
 
 from truckroll.connectors.servicetitan.calls import listed, path
+from truckroll.connectors.servicetitan.places import plain
 from truckroll.connectors.servicetitan.wire import Technician
 from truckroll.kit.contract import Session
 from truckroll.kit.errors import HoldRecord
@@ -28,9 +29,9 @@ async def technicians_called(
 
 def _one(session: Session, active: Collection[Technician], asked: str, what: str) -> Technician:
     name, mail = parseaddr(asked) if "@" in asked else (asked, "")
-    fits = [one for one in active if mail and _plain(one.email or "") == _plain(mail)]
+    fits = [one for one in active if mail and plain(one.email or "") == plain(mail)]
     if not fits and name:
-        fits = [one for one in active if _plain(one.name) == _plain(name)]
+        fits = [one for one in active if plain(one.name) == plain(name)]
     if len(fits) == 1:
         return fits[0]
     count = "no active technician" if not fits else f"{len(fits)} active technicians"
@@ -38,7 +39,3 @@ def _one(session: Session, active: Collection[Technician], asked: str, what: str
         f'{session.system} has {count} called "{asked}", to whom {what} is assigned. Use the name '
         "or the mail address that one technician has there."
     )
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())

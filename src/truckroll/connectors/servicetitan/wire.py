@@ -173,7 +173,7 @@ def when_of(appointment: Appointment, zone: str) -> Timed:
     """
     if appointment.start is None or appointment.end is None:
         raise ValueError("it has no start or no end")
-    begins, ends = _utc(appointment.start), _utc(appointment.end)
+    begins, ends = utc(appointment.start), utc(appointment.end)
     if ends < begins:
         raise ValueError("it ends before it starts")
     start, fold = wall(begins, zone)
@@ -182,10 +182,10 @@ def when_of(appointment: Appointment, zone: str) -> Timed:
 
 def over_by(appointment: Appointment, since: datetime) -> bool:
     """Tell whether a visit surely ended by an instant (aware UTC)."""
-    return appointment.end is not None and _utc(appointment.end) <= since
+    return appointment.end is not None and utc(appointment.end) <= since
 
 
-def _utc(at: datetime) -> datetime:
+def utc(at: datetime) -> datetime:
     """Return an instant in UTC without its fraction; one without an offset is UTC already."""
     aware = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     return aware.replace(microsecond=0)

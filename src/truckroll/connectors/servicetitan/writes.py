@@ -13,6 +13,7 @@ import msgspec
 from truckroll.connectors.servicetitan.calls import get, listed, path, read_row, send
 from truckroll.connectors.servicetitan.parts import with_people
 from truckroll.connectors.servicetitan.people import technicians_called
+from truckroll.connectors.servicetitan.places import job_type_called
 from truckroll.connectors.servicetitan.reads import read
 from truckroll.connectors.servicetitan.refusals import STATE_FORBIDS, ensure
 from truckroll.connectors.servicetitan.texts import instructions_in, summary_with
@@ -25,6 +26,7 @@ from truckroll.connectors.servicetitan.wire import (
     instant_text,
     person,
     status_of,
+    utc,
 )
 from truckroll.kit.contract import Change, Item, Missing, Reply, Scope, Seen, Session
 from truckroll.kit.errors import (
@@ -37,12 +39,14 @@ from truckroll.kit.errors import (
     VendorError,
 )
 from truckroll.kit.http import Response
-from truckroll.model.records import Value
+from truckroll.kit.normal import explains
+from truckroll.model.records import Value, as_text
 from truckroll.model.time import Timed
 
 MEMO = "Set by Truckroll, as its source says."
 _GONE = {404, 410}
-_CONFLICT = 409
+_PERHAPS_SO_ALREADY = {400, 409}
+_OFFICES = {"scheduled", "confirmed", "paused", "cancelled"}  # what is the office's to change
 _R = TypeVar("_R", bound=Row)
 
 
@@ -55,7 +59,7 @@ class Visit(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of a change. `settled` tells, after a 409, whether it is so already."""
+    """One call of a change. `settled` tells, after a refusal, whether it is so already."""
 
     verb: str
     where: str
@@ -73,6 +77,7 @@ async def update(session: Session, scope: Scope, change: Change) -> Reply:
     if change.fields.get("status") == "cancelled":
         return await _cancelled(session, scope, change, alone=False)
     visit = await visit_of(session, change.id)
+    await _stays(session, scope, change, visit.what)
     calls: list[Call] = []
     for name, plan in PLANS.items():
         if name in change.fields:
@@ -153,8 +158,7 @@ async def in_order(
     for done, call in enumerate(calls):
         try:
             response = await send(session, call.verb, call.where, call.body)
-            settled = response.status == _CONFLICT and call.settled and await call.settled()
-            if not settled:
+            if not await _is_so_already(call, response):
                 ensure(session, response, what, (STATE_FORBIDS,))
         except (SignIn, GiveUp, OutcomeUnknown):
             raise
@@ -165,6 +169,12 @@ async def in_order(
                 f"Only a part of the change of {what} was done at {session.system}; it is looked "
                 f"at again. What hindered: {error.says}"
             ) from None
+
+
+async def _is_so_already(call: Call, response: Response) -> bool:
+    if call.settled is None or response.status not in _PERHAPS_SO_ALREADY:
+        return False
+    return await call.settled()
 
 
 async def as_it_is(session: Session, scope: Scope, id_: str, people: Value = None) -> Reply:
@@ -202,9 +212,9 @@ def window(when: Timed, appointment: Appointment | None = None) -> dict[str, str
         return sent | {"arrivalWindowStart": sent["start"], "arrivalWindowEnd": sent["end"]}
     opens, closes = appointment.arrival_window_start, appointment.arrival_window_end
     if opens is not None and closes is not None and appointment.start is not None:
-        moved = when.begins - appointment.start
-        sent["arrivalWindowStart"] = instant_text(opens + moved)
-        sent["arrivalWindowEnd"] = instant_text(closes + moved)
+        moved = when.begins - utc(appointment.start)
+        sent["arrivalWindowStart"] = instant_text(utc(opens) + moved)
+        sent["arrivalWindowEnd"] = instant_text(utc(closes) + moved)
     return sent
 
 
@@ -278,7 +288,7 @@ async def _status(session: Session, visit: Visit, value: Value) -> list[Call]:
     now = status_of(visit.appointment, visit.job)
     if wanted == now:
         return []
-    if wanted not in {"scheduled", "confirmed", "paused"} or now == "done":
+    if wanted not in _OFFICES or now == "done" or (wanted != "paused" and now not in _OFFICES):
         raise HoldRecord(
             f"{session.system} does not let others than its technicians set {visit.what} from "
             f'"{now}" to "{wanted}". It follows when they do.'
@@ -314,22 +324,41 @@ async def _reason(session: Session, verb: str, what: str) -> dict[str, Any]:
     return {"reasonId": fits[0].id, "memo": MEMO}
 
 
-async def _fixed(session: Session, visit: Visit, value: Value) -> list[Call]:
-    if value == visit.job.job_number:
-        return []
-    raise HoldRecord(
-        f'{visit.what} cannot go over to job "{value}": {session.system} moves no visit from one '
-        "job to another. Make it there and take this one out."
-    )
+async def _job_type(session: Session, visit: Visit, value: Value) -> list[Call]:
+    if not isinstance(value, str) or not value.strip():
+        raise HoldRecord(
+            f"A job without a type is not known to {session.system}, and {visit.what} has none at "
+            "its source. Give it one there."
+        )
+    id_ = await job_type_called(session, value, visit.what)
+    where = path(session, "jpm", f"jobs/{visit.job.id}")
+    return [] if id_ == visit.job.job_type_id else [Call("PATCH", where, {"jobTypeId": id_})]
+
+
+async def _stays(session: Session, scope: Scope, change: Change, what: str) -> None:
+    """Hold a change of what is said once, when a visit is made: its job, customer and location."""
+    asked = {name: change.fields[name] for name in FIXED if change.fields.get(name) is not None}
+    if not asked:
+        return
+    item = await read(session, scope, change.id)
+    shown = item.fields if isinstance(item, Seen) else {}
+    for name, value in asked.items():
+        if not explains(value, shown.get(name)):
+            raise HoldRecord(
+                f"{what} was made for its job, customer and location, and moves to no other: its "
+                f'{name} is not "{as_text(value)}" at {session.system}. Change it there, or make '
+                "the visit anew."
+            )
 
 
 Plan = Callable[[Session, Visit, Value], Awaitable[list[Call]]]
 # In the order of the calls: what matters most is done first.
 PLANS: dict[str, Plan] = {
-    "number": _fixed,
     "when": _reschedule,
     "people": _people,
     "status": _status,
     "notes": _instructions,
     "title": _title,
+    "job_type": _job_type,
 }
+FIXED = ("number", "customer", "location")
