@@ -176,7 +176,9 @@ def test_delegation_can_be_narrowed_and_a_suspended_person_cannot_be_acted_for(g
     assert asserted(key, sub=google.ana)[0] == 200
     wide = f"{SCOPE} https://www.googleapis.com/auth/admin.directory.user.readonly"
     assert asserted(key, sub=google.ana, scope=wide)[1]["error"] == "unauthorized_client"
+    client = google.client(google.ana)
     google.sim("PATCH", f"records/users/{google.ana}", {"suspended": True})
+    assert refused(client.calendarList().list()) == (401, "authError")
     assert asserted(key, sub=google.ana)[1]["error"] == "invalid_grant"
 
 

@@ -52,11 +52,12 @@ class Gate:
     def enter(self, call: Call, scopes: Iterable[str]) -> Grant:
         """Return the grant of a call.
 
-        Refuses one without valid token (401), without any of the scopes (403), or beyond the
+        Refuses one without valid token, or of a suspended person (401), without any of the scopes (403), or beyond the
         quota (403).
         """
         grant = self.world.kit.tokens.grant(bearer(call))
-        if grant is None:
+        person = self.world.people.get(grant.account) if grant else None
+        if grant is None or (person and not person.active):
             raise refusal(401, "authError", location="Authorization", location_type="header")
         # The quota's user is the impersonated one, unless `quotaUser` splits it (section 8).
         user = call.one("quotaUser") or grant.account

@@ -42,6 +42,11 @@ class GoogleCalendar(System):
 
     The token endpoint is `/token`, the consent page `/o/oauth2/v2/auth`, the batch endpoint
     `/batch/calendar/v3`.
+
+    Acts: `revoke` takes back the grants of `account` (all, if it is not said); `expire-tokens`
+    ends access tokens alone; `limits` sets the requests per minute `per_user` and `per_project`
+    (the vendor's 600 and 10,000 until then); `delegate` sets the `scopes` that the service account
+    may ask for on behalf of people; `sign-in` answers tokens of `account` for `scopes`.
     """
 
     name = "google-calendar"
