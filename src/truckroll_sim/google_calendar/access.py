@@ -52,8 +52,8 @@ class Gate:
     def enter(self, call: Call, scopes: Iterable[str]) -> Grant:
         """Return the grant of a call.
 
-        Refuses one without valid token, or of a suspended person (401), without any of the scopes (403), or beyond the
-        quota (403).
+        Refuses one without valid token or of a suspended person (401), without any of the scopes
+        (403), or beyond the quota (403).
         """
         grant = self.world.kit.tokens.grant(bearer(call))
         person = self.world.people.get(grant.account) if grant else None
