@@ -10,7 +10,7 @@ from contract import samples
 from contract.sentences import assert_sentence
 from truckroll.connectors.servicetitan import SERVICETITAN
 from truckroll.connectors.servicetitan.wire import MARK_KEY, mark_key
-from truckroll.kit.contract import Change, Draft, Missing, Seen
+from truckroll.kit.contract import Change, Draft, Missing, Removal, Seen
 from truckroll.kit.errors import Gone, HoldRecord, OutcomeUnknown, Replan, RetryLater
 from truckroll.model.records import Address
 from truckroll.model.time import AllDay, Rule, Timed
@@ -230,6 +230,57 @@ async def test_one_visit_of_several_is_deleted_and_the_others_stay(stay, company
     assert company.row("jobs", job["id"])["jobStatus"] == "Scheduled"
 
 
+async def take_out(stay, id_, version=None):
+    removal = Removal(id_, version or (await read(stay, id_)).version)
+    await APPOINTMENTS.remove(stay.session, stay.scope, removal)
+
+
+async def test_what_is_taken_out_is_gone_until_the_office_restores_it(stay, company):
+    made = await create(stay, draft())
+    cursor = (await stay.list()).cursor
+    await take_out(stay, made.id)
+    job = company.job_of(made.id)
+    assert job["jobStatus"] == "Canceled"
+    read_back = await stay.list(cursor)
+    assert read_back.missing == {made.id}
+    assert await read(stay, made.id) == Missing(made.id)
+    assert await APPOINTMENTS.find(stay.session, stay.scope, draft().mark) is None
+    calls = len(writes(company))
+    await take_out(stay, made.id, made.seen.version)
+    assert len(writes(company)) == calls
+    quiet = await stay.list(read_back.cursor)
+    assert quiet.items == []
+    company.tenant.edit("jobs", job["id"], _canceled=False)
+    company.edit("appointments", made.id, status="Scheduled")
+    company.edit("jobs", job["id"], jobStatus="Scheduled")
+    again = await stay.list(quiet.cursor)
+    assert set(again.seen) == {made.id}
+
+
+async def test_one_visit_of_several_is_taken_out_alone(stay, company):
+    job = company.job(visits=2)
+    await take_out(stay, str(job["firstAppointmentId"]))
+    assert [str(row["id"]) for row in company.visits()] == [str(job["lastAppointmentId"])]
+    assert company.row("jobs", job["id"])["jobStatus"] == "Scheduled"
+
+
+async def test_a_visit_that_changed_meanwhile_is_not_taken_out(stay, company):
+    id_ = visit_of(company.job())
+    version = (await read(stay, id_)).version
+    company.title(id_, "AC dead")
+    with pytest.raises(Replan) as caught:
+        await take_out(stay, id_, version)
+    assert_sentence(caught.value.says)
+    assert writes(company) == []
+
+
+async def test_without_a_note_the_job_is_cancelled_all_the_same(stay, company):
+    id_ = visit_of(company.job())
+    company.system.kit.faults.add(Fault(kind="status", status=409, method="PATCH"))
+    await take_out(stay, id_)
+    assert (await read(stay, id_)).fields["status"] == "cancelled"
+
+
 async def test_reasons_are_named_or_asked_for(stay, company):
     name = company.row("cancel_reasons", company.made["cancel_reasons"][1])["name"]
     settings = {**stay.session.settings, "cancel_reason": name.upper(), "hold_reason": ""}
@@ -428,16 +479,29 @@ async def test_a_refused_job_is_held_with_the_vendor_s_words(stay, company):
     assert "inactive" in caught.value.says
 
 
-async def test_a_visit_that_was_made_only_in_part_is_looked_up_and_not_made_again(stay, company):
-    fault = Fault(kind="status", status=400, path="*/special-instructions", reason="Too odd")
-    company.system.kit.faults.add(fault)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 400, "path": "*/special-instructions", "reason": "Too odd"},
+        {"status": 423, "method": "PATCH"},
+        {"status": 403, "method": "PATCH"},
+        {"status": 403, "path": "/dispatch/*", "method": "GET"},
+        {"status": 401, "path": "/jpm/v2/tenant/*/appointments/*", "method": "GET"},
+    ],
+)
+async def test_a_visit_that_was_made_only_in_part_is_looked_up_and_not_made_again(
+    stay, company, fault
+):
+    company.system.kit.faults.add(Fault(kind="status", **fault))
+    asked = draft(notes="Gate 4")
     with pytest.raises(OutcomeUnknown) as caught:
-        await create(stay, draft(notes="Gate 4"))
+        await create(stay, asked)
     assert_sentence(caught.value.says)
-    found = await APPOINTMENTS.find(stay.session, stay.scope, draft().mark)
+    company.system.kit.faults.clear()
+    found = await APPOINTMENTS.find(stay.session, stay.scope, asked.mark)
     assert isinstance(found, Seen)
-    assert found.fields["notes"] is None
-    again = await create(stay, draft(notes="Gate 4"))
+    assert found.mark == asked.mark
+    again = await create(stay, asked)
     assert again.id == found.id
     assert len(company.visits()) == 1
 

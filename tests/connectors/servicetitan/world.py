@@ -83,7 +83,7 @@ class Company:
     def back(self, visit):
         """Return a visit in the model's terms, without the connector."""
         row = self.row("appointments", visit)
-        if row is None or not row["active"]:
+        if row is None or not row["active"] or self.taken_out(visit):
             return None
         lines = unescape(re.sub(r"<[^>]*>", "\n", self.job_of(visit)["summary"] or "")).split("\n")
         return {
@@ -94,6 +94,12 @@ class Company:
             "people": [one["technicianName"] for one in self.crew(visit)],
             "notes": row["specialInstructions"],
         }
+
+    def taken_out(self, visit):
+        """Tell whether the hub took a visit out, as its note on the cancelled job says."""
+        notes = self.job_of(visit)["_external"].get(GUID, {})
+        canceled = self.row("appointments", visit)["status"] == "Canceled"
+        return canceled and f"truckroll-out:{visit}" in notes
 
     def crew(self, visit):
         rows = self.tenant["assignments"].having("appointmentId", int(visit))

@@ -6,7 +6,7 @@ Every fact about the vendor stands in docs/connectors/servicetitan.md.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from truckroll.connectors.servicetitan import creates, listing, reads, writes
+from truckroll.connectors.servicetitan import creates, listing, reads, removing, writes
 from truckroll.connectors.servicetitan.calls import get, path
 from truckroll.connectors.servicetitan.refusals import ensure
 from truckroll.connectors.servicetitan.site import (
@@ -164,11 +164,12 @@ APPOINTMENTS = Resource(
     create=creates.create,
     update=writes.update,
     cancel=writes.cancel,
+    remove=removing.remove,
     find=reads.find,
     repeat_safe="marker search",
     lag=listing.LAG,
     concurrency=4,
-    notifies={"create": _TELLS, "update": _TELLS, "cancel": _TELLS},
+    notifies=dict.fromkeys(("create", "update", "cancel", "delete"), _TELLS),
 )
 
 SERVICETITAN = Connector(

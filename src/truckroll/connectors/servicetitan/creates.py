@@ -26,10 +26,11 @@ from truckroll.connectors.servicetitan.wire import (
 from truckroll.connectors.servicetitan.writes import (
     PLANS,
     Call,
+    Visit,
     as_it_is,
     in_order,
     timed,
-    visit_of,
+    visit_in,
     window,
 )
 from truckroll.kit.contract import Draft, Reply, Scope, Seen, Session
@@ -39,6 +40,7 @@ from truckroll.model.time import Timed
 
 _PRIORITIES = ("Low", "Normal", "High", "Urgent")
 _AS_MADE = {None, "", "scheduled", "tentative"}  # what needs no further call
+_MAKEABLE = {*_AS_MADE, "confirmed", "paused"}
 _R = TypeVar("_R", bound=Row)
 # What a new job needs (sheet, section 4) besides customer and location, as settings.
 _NEEDED = {
@@ -59,14 +61,7 @@ async def create(session: Session, scope: Scope, draft: Draft) -> Reply:
     what = f'"{title}"' if title else "a visit without a title"
     guid = _guid(session, what)
     when = timed(session, draft.fields.get("when"), what)
-    if draft.fields.get("status") not in {
-        None,
-        "",
-        "tentative",
-        "scheduled",
-        "confirmed",
-        "paused",
-    }:
+    if draft.fields.get("status") not in _MAKEABLE:
         raise HoldRecord(
             f"{what} is {draft.fields['status']} already, and {session.system} makes new visits "
             "only. It stays as it is."
@@ -78,13 +73,20 @@ async def create(session: Session, scope: Scope, draft: Draft) -> Reply:
     called = asked if isinstance(asked, tuple) else ()
     technicians = [one.id for one in await technicians_called(session, called, what)]
     times = {**window(when), "technicianIds": technicians}
-    number_ = draft.fields.get("number")
-    if isinstance(number_, str) and number_.strip():
-        id_ = await _one_more(session, draft, guid, number_.strip(), when, times)
+    named = draft.fields.get("number")
+    if isinstance(named, str) and named.strip():
+        visit = await _one_more(session, named.strip(), when, times)
     else:
-        id_ = await _new_job(session, draft, guid, what, times)
-    await _finish(session, draft, id_)
-    return await as_it_is(session, scope, str(id_), called or None)
+        visit = await _new_job(session, draft, guid, what, times)
+    try:
+        await _finish(session, draft, guid, visit)
+        return await as_it_is(session, scope, str(visit.appointment.id), called or None)
+    except VendorError as error:
+        # Whatever failed now, the visit is there: it must not be made again by a retry.
+        raise OutcomeUnknown(
+            f"{visit.what} was made at {session.system}, but perhaps not all of it. It is looked "
+            f"up before anything is tried again. What hindered: {error.says}"
+        ) from None
 
 
 def _guid(session: Session, what: str) -> str:
@@ -99,7 +101,7 @@ def _guid(session: Session, what: str) -> str:
 
 async def _new_job(
     session: Session, draft: Draft, guid: str, what: str, times: dict[str, Any]
-) -> int:
+) -> Visit:
     ids = {name: number(session, name, of) for name, of in _NEEDED.items()}
     type_ = draft.fields.get("job_type")
     if isinstance(type_, str) and type_.strip():
@@ -126,8 +128,8 @@ async def _new_job(
     response = await send(session, "POST", path(session, "jpm", "jobs"), body)
     ensure(session, response, what, (STATE_FORBIDS,))
     job = _made(session, response, Job, what)
-    await _mark(session, draft, guid, job.id, job.first_appointment_id)
-    return job.first_appointment_id
+    first = Appointment(job.first_appointment_id, job_id=job.id, status="Scheduled")
+    return visit_in(job, first)
 
 
 def _priority(session: Session) -> str:
@@ -140,9 +142,7 @@ def _priority(session: Session) -> str:
     return name
 
 
-async def _one_more(
-    session: Session, draft: Draft, guid: str, number_: str, when: Timed, times: dict[str, Any]
-) -> int:
+async def _one_more(session: Session, number_: str, when: Timed, times: dict[str, Any]) -> Visit:
     """Add a visit to a job. One of just these times that is there already is taken for it.
 
     A lost answer leaves no other trace: the vendor keeps no mark on a visit itself.
@@ -157,27 +157,17 @@ async def _one_more(
     job, where = fits[0], path(session, "jpm", "appointments")
     visits = await listed(session, where, Appointment, {"jobId": job.id})
     same = [
-        one.row.id
+        one.row
         for one in visits.kept
         if one.row.start and one.row.end and status_of(one.row, job) != "cancelled"
         if (utc(one.row.start), utc(one.row.end)) == (when.begins, when.ends)
     ]
-    what = f"a visit of job {number_}"
     if same:
-        id_ = same[0]
-    else:
-        response = await send(session, "POST", where, {"jobId": job.id, **times})
-        ensure(session, response, what, (STATE_FORBIDS,))
-        id_ = _made(session, response, Appointment, what).id
-    await _mark(session, draft, guid, job.id, id_)
-    return id_
-
-
-async def _mark(session: Session, draft: Draft, guid: str, job: int, visit: int) -> None:
-    """Keep the mark with the visit's id: a job may get further visits, before it and after."""
-    marked = _marked(guid, mark_key(visit), draft.mark) | {"patchMode": "Merge"}
-    call = Call("PATCH", path(session, "jpm", f"jobs/{job}"), {"externalData": marked})
-    await _or_unknown(session, f"the visit {visit}", [call])
+        return visit_in(job, same[0])
+    what = f"a visit of job {number_}"
+    response = await send(session, "POST", where, {"jobId": job.id, **times})
+    ensure(session, response, what, (STATE_FORBIDS,))
+    return visit_in(job, _made(session, response, Appointment, what))
 
 
 def _marked(guid: str, key: str, mark: str) -> dict[str, Any]:
@@ -198,24 +188,16 @@ def _made(session: Session, response: Response, shape: type[_R], what: str) -> _
     return rows.kept[0].row
 
 
-async def _finish(session: Session, draft: Draft, id_: int) -> None:
-    """Bring to a new visit what the call that makes it does not carry: notes and status."""
-    wanted = {name: draft.fields.get(name) for name in ("status", "notes")}
-    wanted = {name: value for name, value in wanted.items() if value not in _AS_MADE}
-    if not wanted:
-        return
-    visit = await visit_of(session, str(id_))
-    calls: list[Call] = []
-    for name, value in wanted.items():
-        calls += await PLANS[name](session, visit, value)
-    await _or_unknown(session, visit.what, calls)
+async def _finish(session: Session, draft: Draft, guid: str, visit: Visit) -> None:
+    """Bring to a new visit what the call that makes it does not carry: mark, status and notes.
 
-
-async def _or_unknown(session: Session, what: str, calls: list[Call]) -> None:
-    """Make calls after a create: whatever fails now, the visit is there already."""
-    try:
-        await in_order(session, what, calls, OutcomeUnknown)
-    except HoldRecord as error:
-        raise OutcomeUnknown(
-            f"{what} was made at {session.system}, but not all of it. What hindered: {error.says}"
-        ) from None
+    The mark is kept with the visit's id: a job may get further visits, before it and after.
+    """
+    marked = _marked(guid, mark_key(visit.appointment.id), draft.mark) | {"patchMode": "Merge"}
+    where = path(session, "jpm", f"jobs/{visit.job.id}")
+    calls = [Call("PATCH", where, {"externalData": marked})]
+    for name in ("status", "notes"):
+        value = draft.fields.get(name)
+        if value not in _AS_MADE:
+            calls += await PLANS[name](session, visit, value)
+    await in_order(session, visit.what, calls, OutcomeUnknown)

@@ -219,7 +219,10 @@ class _Reading:
         composed = await asyncio.gather(*(self._composer.items(chunk) for chunk in chunks))
         same: list[str] = []
         for item in (item for chunk in composed for item in chunk):
-            if not isinstance(item, Missing) and item.version == held.get(item.id):
+            if isinstance(item, Missing):
+                if item.id in held:
+                    items.append(item)
+            elif item.version == held.get(item.id):
                 same.append(item.id)
             else:
                 items.append(item)

@@ -21,7 +21,7 @@ from truckroll.connectors.servicetitan.wire import (
     Row,
     Technician,
 )
-from truckroll.kit.contract import Item, Seen, Session, Unreadable
+from truckroll.kit.contract import Item, Missing, Seen, Session, Unreadable
 from truckroll.model.records import Fields, encode_fields
 
 _MERGES = 5  # how many times a merged record is followed
@@ -202,11 +202,14 @@ def app_guid(session: Session) -> str:
 
 
 def seen(system: str, parts: Parts, zone: str, raw: bytes) -> Item:
-    """Return a visit as an item; Unreadable where its times make no sense.
+    """Return a visit as an item: Missing where the hub took it out (`removing`).
 
+    Unreadable where its times make no sense.
     The vendor has no version (sheet, section 10), so a digest of the content stands for it.
     """
     id_ = str(parts.appointment.id)
+    if wire.is_out(parts.job, parts.appointment):
+        return Missing(id_)
     try:
         fields, lacks = wire.fields_of(parts, zone)
     except ValueError as error:

@@ -316,6 +316,18 @@ def mark_key(appointment: int) -> str:
     return f"{MARK_KEY}:{appointment}"
 
 
+def out_key(appointment: int) -> str:
+    """Return the key that says that the hub took a visit out, by cancelling its job."""
+    return f"{MARK_KEY}-out:{appointment}"
+
+
+def is_out(job: Job | None, appointment: Appointment) -> bool:
+    """Tell whether the hub took a visit out and it still is: restored, it is there again."""
+    if job is None or out_key(appointment.id) not in _kept(job):
+        return False
+    return status_of(appointment, job) == "cancelled"
+
+
 def marked_visit(job: Job, mark: str) -> int | None:
     """Return the visit of a job that bears a mark, None where the job does not tell which.
 

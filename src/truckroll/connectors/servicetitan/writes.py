@@ -97,12 +97,10 @@ async def cancel(session: Session, scope: Scope, change: Change) -> Reply:
 
 async def _cancelled(session: Session, scope: Scope, change: Change, *, alone: bool) -> Reply:
     visit = await visit_of(session, change.id)
-    if status_of(visit.appointment, visit.job) == "cancelled":
-        return await as_it_is(session, scope, change.id)
     if visit.job.appointment_count <= 1:
-        reason = await _reason(session, "cancel", visit.what)
-        where = path(session, "jpm", f"jobs/{visit.job.id}/cancel")
-        await in_order(session, visit.what, [Call("PUT", where, reason)], Replan)
+        await cancel_job(session, visit)
+        return await as_it_is(session, scope, change.id)
+    if status_of(visit.appointment, visit.job) == "cancelled":
         return await as_it_is(session, scope, change.id)
     if not alone:
         raise HoldRecord(
@@ -110,11 +108,25 @@ async def _cancelled(session: Session, scope: Scope, change: Change, *, alone: b
             f"{session.system} cannot cancel one of them. Delete it there, or cancel the job."
         )
     before = await read(session, scope, change.id)
-    where = path(session, "jpm", f"appointments/{change.id}")
+    await delete(session, visit)
+    return Reply(change.id, _marked_cancelled(before))
+
+
+async def cancel_job(session: Session, visit: Visit) -> None:
+    """Cancel the job of a visit with the account's reason, unless it is cancelled already."""
+    if status_of(visit.appointment, visit.job) == "cancelled":
+        return
+    reason = await _reason(session, "cancel", visit.what)
+    where = path(session, "jpm", f"jobs/{visit.job.id}/cancel")
+    await in_order(session, visit.what, [Call("PUT", where, reason)], Replan)
+
+
+async def delete(session: Session, visit: Visit) -> None:
+    """Delete one visit of several; it not being there is success."""
+    where = path(session, "jpm", f"appointments/{visit.appointment.id}")
     response = await send(session, "DELETE", where)
     if response.status not in _GONE:
         ensure(session, response, visit.what, (STATE_FORBIDS,))
-    return Reply(change.id, _marked_cancelled(before))
 
 
 def _marked_cancelled(before: Item) -> Seen | None:
@@ -141,7 +153,12 @@ async def visit_of(session: Session, id_: str) -> Visit:
     answer = await get(session, path(session, "jpm", f"jobs/{appointment.job_id}"))
     ensure(session, answer, f"the job of appointment {id_}")
     job = _row(session, answer, Job, f"The job of appointment {id_}")
-    return Visit(appointment, job, f"the visit {id_} of job {job.job_number}")
+    return visit_in(job, appointment)
+
+
+def visit_in(job: Job, appointment: Appointment) -> Visit:
+    """Return a visit of a job, named for sentences."""
+    return Visit(appointment, job, f"the visit {appointment.id} of job {job.job_number}")
 
 
 def _row(session: Session, response: Response, shape: type[_R], what: str) -> _R:
