@@ -106,7 +106,7 @@ def _home(commands: Sub) -> None:
     demo = _command(
         commands,
         "demo",
-        "demo:demo",
+        "demo.command:demo",
         "show everything with a sample company, on this machine alone",
     )
     demo.add_argument("--keep", action="store_true", help="leave the calendars up at the end")

@@ -1,0 +1,164 @@
+"""The second chapter: a company that works with ServiceTitan, Google and Radicale.
+
+ServiceTitan and Google are simulated on this machine; Radicale is real.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from truckroll.app.simulators import Simulators
+from truckroll.cli.demo.story import RECIPE
+
+if TYPE_CHECKING:
+    from truckroll.cli.demo.story import Story
+
+Chapter = Callable[["Story"], None]
+
+ZONE = "America/Chicago"
+VISITS, DAYS, TECHNICIANS, ON_GOOGLE = 60, 7, 8, 3
+_TITAN = ("tenant", "client_id", "client_secret", "app_key", "api")
+_GOOGLE = ("client_id", "client_secret", "refresh_token", "api", "token")
+
+
+def tell(story: Story) -> None:
+    """Tell of a company whose office works in ServiceTitan."""
+    vendors = story.stage.simulators = Simulators(story.stage.folder)
+    names = _company(vendors)
+    _set_up(story, vendors, names)
+    _first_fill(story, vendors, names)
+    office = _both_move(story, vendors, names)
+    _looking_back(story, vendors, office)
+
+
+def _company(vendors: Simulators) -> list[str]:
+    """Make the company in both simulated systems; return its technicians' names."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    size = {"technicians": TECHNICIANS, "appointments": VISITS, "customers": 20, "days": DAYS}
+    vendors.ask("POST", "/_sim/servicetitan/seed", {**size, "first_day": tomorrow, "zone": ZONE})
+    people = vendors.ask("GET", "/_sim/servicetitan/records/technicians")
+    named = [(one["email"], *one["name"].split()) for one in people[:ON_GOOGLE]]
+    folk = [{"email": email, "given": given, "family": family} for email, given, family in named]
+    sample = {"people": folk, "vans": 0, "zone": ZONE, "domain": "acme.example"}
+    vendors.ask("POST", "/_sim/google-calendar/seed", sample)
+    return [one["name"] for one in people]
+
+
+def _set_up(story: Story, vendors: Simulators, names: list[str]) -> None:
+    story.say(
+        f"Prairie Air has {TECHNICIANS} technicians, too, and its office works in ServiceTitan."
+        f" {ON_GOOGLE} technicians look at Google calendars, the others at the calendars of a"
+        " Radicale server. Neither ServiceTitan nor Google is asked: both are simulated on this"
+        " machine, by what the vendors publish of their interfaces."
+    )
+    story.run("init")
+    titan = vendors.ask("GET", "/_sim/servicetitan/credentials")
+    google = vendors.ask("GET", "/_sim/google-calendar/credentials")
+    story.run(
+        *("account", "add", "titan", "--system", "servicetitan", "--zone", ZONE),
+        *("--private", "yes", *_settings(titan, _TITAN), "--set", f"auth={titan['token_url']}"),
+    )
+    story.run(
+        *("account", "add", "google", "--system", "google-calendar"),
+        *("--private", "yes", *_settings(google, _GOOGLE)),
+    )
+    story.add_calendars(names[ON_GOOGLE:])
+    story.run(*("recipe", "install", RECIPE, "--from", "titan", "--to", "google,field"))
+    story.run("recipe", "set", RECIPE, "two_way=reschedule", "travel_minutes=15")
+    story.run("people", "suggest", "--take-sure")
+
+
+def _settings(keys: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    return [word for name in names for word in ("--set", f"{name}={keys[name]}")]
+
+
+def _first_fill(story: Story, vendors: Simulators, names: list[str]) -> None:
+    story.say("The first look: every visit, in the calendar of everybody who goes there.")
+    story.run("plan")
+    story.check(not _events(vendors), "a plan wrote something")
+    story.run("apply")
+    there = len(_events(vendors)) + sum(
+        len(story.calendars.events(one)) for one in names[ON_GOOGLE:]
+    )
+    said = re.search(r"(\d+) writes", story.ran[-1].output)
+    story.check(said is not None and int(said[1]) == there, "the run and the calendars disagree")
+    story.screen.line(
+        f"  There are {there} events now, say Google and Radicale. {_mailed(vendors)}"
+    )
+    story.say("Once more, nothing is to be done:")
+    story.check("0 writes" in story.run("apply"), "the second pass wrote")
+
+
+def _both_move(story: Story, vendors: Simulators, names: list[str]) -> str:
+    visits = _visits(vendors)
+    events = _events(vendors)
+    mine = {event["summary"].split()[0]: event for event in events}
+    job, event = next((job, event) for job, event in mine.items() if job in visits)
+    other = next(number for number in sorted(visits) if number not in mine)
+    story.say(
+        f"The office drags job {other} two hours later on ServiceTitan's board. At the same time"
+        f" {names[0].split()[0]} or a colleague moves job {job} by an hour on a phone, in Google"
+        " Calendar. This company has chosen that such a move reschedules the visit."
+    )
+    moved = _later(visits[other], hours=2)
+    vendors.ask(
+        "POST",
+        "/_sim/servicetitan/acts/reschedule",
+        {**moved, "appointmentId": visits[other]["id"]},
+    )
+    times = {side: _shifted(event[side], hours=1) for side in ("start", "end")}
+    path = f"/_sim/google-calendar/records/events/{event['id']}?calendar={event['calendarId']}"
+    vendors.ask("PATCH", path, times)
+    story.run("plan", codes=(0, 1))
+    story.run("apply", codes=(0, 1))
+    run = story.last_run()
+    now = _visits(vendors)[job]["start"]
+    story.check(now != visits[job]["start"], "ServiceTitan was not told")
+    story.screen.line(f"  ServiceTitan said {visits[job]['start']} for {job}, and says {now} now.")
+    story.check("0 writes" in story.run("apply", codes=(0, 1)), "the second pass wrote")
+    story.say("Why is it as it is?")
+    story.run("why", job)
+    return run
+
+
+def _looking_back(story: Story, vendors: Simulators, office: str) -> None:
+    story.say(f"And run {office} can be taken back, in all three systems:")
+    story.run("undo", office)
+    last = story.run("apply", codes=(0, 1))
+    story.check("0 writes" in last, "the last pass wrote")
+    story.screen.line(f"  {_mailed(vendors)}")
+
+
+def _mailed(vendors: Simulators) -> str:
+    told = [
+        one
+        for system in ("servicetitan", "google-calendar")
+        for one in vendors.ask("GET", f"/_sim/{system}/outbox")
+    ]
+    return f"{len(told) or 'No'} mails went to customers or technicians, say their outboxes."
+
+
+def _events(vendors: Simulators) -> list[dict[str, Any]]:
+    listed = vendors.ask("GET", "/_sim/google-calendar/records/events")
+    return [one for one in listed if one["status"] != "cancelled"]
+
+
+def _visits(vendors: Simulators) -> dict[str, dict[str, Any]]:
+    """Return the visits that are to come, by the number under which people know them."""
+    rows = vendors.ask("GET", "/_sim/servicetitan/records/appointments")
+    return {row["appointmentNumber"]: row for row in rows if row["status"] == "Scheduled"}
+
+
+def _later(visit: dict[str, Any], *, hours: int) -> dict[str, str]:
+    moved = timedelta(hours=hours)
+    return {
+        side: (datetime.fromisoformat(visit[side]) + moved).isoformat() for side in ("start", "end")
+    }
+
+
+def _shifted(moment: dict[str, str], *, hours: int) -> dict[str, str]:
+    at = datetime.fromisoformat(moment["dateTime"]) + timedelta(hours=hours)
+    return {**moment, "dateTime": at.isoformat()}
