@@ -172,3 +172,23 @@ def test_long_work_shows_a_bar_to_who_looks_and_nobody_else(desk, monkeypatch):
     assert "%" in shown
     desk.table(*(job(f"J-{number}", day=number, hour=12) for number in range(60)))
     assert "writing" not in desk.well("apply").err
+
+
+def test_what_was_undone_follows_again_when_a_person_says_so(desk):
+    others = [job(f"J-{number}", day=number) for number in range(4, 12)]
+    desk.work(job("J-1"), *others)
+    desk.well("apply")
+    desk.change("J-1", Status="Cancelled")
+    desk.table(*desk.rows.values(), job("J-3", day=2))
+    run = desk("apply", "--json").json["run"]
+    assert len(desk.events()) == 9
+    desk("undo", str(run))
+    held = desk("apply", "--json").json
+    assert held["writes"] == 0
+    assert sorted(one["ref"] for one in held["holds"]) == ["J-1", "J-3"], "each is named once"
+    assert any("J-1" in text for text in desk.events().values())
+    for number in ("J-1", "J-3"):
+        desk.well("holds", "--retry", number)
+    assert desk("apply", "--json").json["by_op"] == {"cancel": 1, "create": 1}
+    assert desk("apply", "--json").json["writes"] == 0
+    assert not any("J-1 " in text for text in desk.events().values())

@@ -96,10 +96,19 @@ async def answer(
     if said == "accept":
         _check_accept(installed, ready)
     for one in ready:
-        await hub.store.answer(one.link.id, one.hold.end, one.hold.field, said, by)
+        for slot in _slots(one):
+            await hub.store.answer(one.link.id, one.hold.end, slot, said, by)
     view = hold_view(ready[0].link, ready[0].hold, labels(installed))
     fields = [one.hold.field or "the record" for one in ready]
     return [Answered(ref=view.ref, title=view.title, fields=fields, answer=said)]
+
+
+def _slots(held: _Held) -> list[str]:
+    """Return what an answer is about: a record that an undo holds whole is answered whole."""
+    if held.hold.field != "existence" or held.hold.reason != "undone":
+        return [held.hold.field]
+    end = next(end for end in held.link.ends if end.id == held.hold.end)
+    return [slot for slot, hold in end.holds.items() if hold.reason == "undone"]
 
 
 async def _held(hub: Hub, installed: Installed, links: list[Link]) -> list[_Held]:

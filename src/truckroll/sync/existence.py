@@ -44,6 +44,7 @@ def line_up(work: Work) -> None:
             _take_back(here)
             _seen_before(work, here[:-1])
         at = here[-1]
+        _let_go(at)
         if at.state == "live":
             _spent(at)
         if side == "source":
@@ -69,6 +70,13 @@ def _seen_before(work: Work, earlier: list[At]) -> None:
             label = work.ctx.scope_label(old.end.scope)
             text = f"an earlier copy of it is in {label} again; it is left alone"
             work.holds.append(Hold(reason="ended_before", detail=text, end=old.end.id))
+
+
+def _let_go(at: At) -> None:
+    """Release what an undo held, where a person says so."""
+    held = at.holds.get("existence")
+    if held is not None and held.reason == "undone" and held.answer:
+        at.release("existence")
 
 
 def _spent(at: At) -> None:

@@ -59,7 +59,7 @@ def _unmake(work: Work, at: At, step: Step, outcome: Outcome, run: int) -> None:
     if "remove" not in at.facts.ops:
         _not_undone(work, at, step, "nothing can be removed there")
         return
-    _hold_whole(work, at, run)
+    at.hold("existence", FieldHold(reason="undone", detail=f"run {run} was undone", run=run))
     work.step(at, build(work, at, "delete", {}, at.shown, f"undo of run {run}"))
 
 

@@ -92,6 +92,16 @@ class At:
             self._change()
             self.holds[slot] = hold
 
+    def told_holds(self) -> list[tuple[str, FieldHold]]:
+        """Return what is held, an end that is held whole by an undo as one thing."""
+        existence = self.holds.get("existence")
+        whole = existence is not None and existence.reason == "undone"
+        return [
+            (slot, held)
+            for slot, held in self.holds.items()
+            if held is existence or not (whole and held.reason == "undone")
+        ]
+
     def release(self, slot: str) -> None:
         """Drop a field's hold."""
         if slot in self.holds:
@@ -218,7 +228,7 @@ class Work:
     def decision(self) -> Decision:
         """Put the link together again."""
         for at in self.ends:
-            for slot, held in at.holds.items():
+            for slot, held in at.told_holds():
                 self.holds.append(
                     Hold(reason=held.reason, detail=held.detail, end=at.end.id, field=slot)
                 )
