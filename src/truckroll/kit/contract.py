@@ -230,7 +230,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A system: how to reach it, what to ask a person, and what it holds."""
+    """A system: how to reach it, what to ask a person, and what it holds.
+
+    `part` is what a scope of it is called in a sentence ("calendar", "tenant").
+    """
 
     system: str
     title: str
@@ -239,6 +242,7 @@ class Connector:
     scopes: Callable[[Session], Awaitable[tuple[Scope, ...]]]
     resources: Mapping[str, Resource]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    part: str = "part"
 
     def resource(self, kind: str) -> Resource:
         """Return the resource of a kind; raises KeyError where the system has none."""

@@ -37,7 +37,7 @@ How to add a system
    "revoke": a function from the JSON body to a JSON answer).
 4. Where a listing is read, ask `kit.faults.lag_seconds(call)` and read the table as of then;
    where a cursor comes back, ask `kit.faults.strikes("cursor", call)`.
-5. Name the class in `truckroll_sim.systems.SYSTEMS`.
+5. Name the class in the `__all__` of its package; the box finds it.
 
 The control plane
 -----------------

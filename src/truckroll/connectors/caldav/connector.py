@@ -68,6 +68,7 @@ APPOINTMENTS = Resource(
 CALDAV = Connector(
     system="caldav",
     title="CalDAV",
+    part="calendar",
     settings=SETTINGS,
     transport=transport,
     scopes=discovery.scopes,

@@ -38,6 +38,7 @@ _FIELDS: Mapping[str, Stored] = {
 FILE = Connector(
     system="file",
     title="Table in a file",
+    part="table",
     settings=(
         Setting("path", "Where is the file (CSV, XLSX or JSON lines)?"),
         Setting("zone", "In which zone are its times meant (America/New_York)?", required=False),

@@ -252,6 +252,7 @@ async def read(session: Session, scope: Scope, id_: str) -> Item:  # noqa: ARG00
 ICAL_FEED = Connector(
     system="ical-feed",
     title="iCalendar feed",
+    part="feed",
     settings=(
         Setting(
             "url",

@@ -175,6 +175,7 @@ APPOINTMENTS = Resource(
 SERVICETITAN = Connector(
     system="servicetitan",
     title="ServiceTitan",
+    part="tenant",
     settings=SETTINGS,
     transport=transport,
     scopes=scopes,
