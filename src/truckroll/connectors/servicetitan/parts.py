@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -32,6 +32,19 @@ _T = TypeVar("_T")
 _M = TypeVar("_M", Customer, Location)
 
 
+class _Gathered(NamedTuple):
+    """The parts of some visits, by what they are looked up by."""
+
+    jobs: Mapping[int, Kept[Job]]
+    types: Mapping[int, Kept[Named]]
+    customers: Mapping[int, Kept[Customer]]
+    locations: Mapping[int, Kept[Location]]
+    by_customer: Mapping[int, list[Kept[ContactRow]]]
+    by_location: Mapping[int, list[Kept[ContactRow]]]
+    assignments: Mapping[int, list[Kept[Assignment]]]
+    technicians: Mapping[int, Kept[Technician]]
+
+
 class Composer:
     """Composes visits; parts that several share are asked for once.
 
@@ -44,94 +57,73 @@ class Composer:
         self._shared: dict[str, dict[int, Kept[Any] | None]] = {}
         self._contacts: dict[str, dict[int, list[Kept[ContactRow]]]] = {}
 
+    def know_job(self, job: Kept[Job]) -> None:
+        """Take a job that was read by itself, so that no list is asked for it."""
+        self._shared.setdefault("jobs", {})[job.row.id] = job
+
     async def items(self, rows: Collection[Kept[Appointment]]) -> list[Item]:
         """Return visits as items, in the order given."""
-        query = {"externalDataApplicationGuid": guid} if (guid := app_guid(self._session)) else {}
+        got = await self._gathered(rows)
+        return [self._item(one, got) for one in rows]
+
+    async def _gathered(self, rows: Collection[Kept[Appointment]]) -> _Gathered:
+        """Ask for all parts of some visits: jobs, then what these name, then the contacts."""
         jobs, assignments = await asyncio.gather(
-            self._of("jpm", "jobs", Job, {one.row.job_id for one in rows}, query),
+            self._of("jpm", "jobs", Job, {one.row.job_id for one in rows}),
             self._assignments({one.row.id for one in rows}),
         )
+        of_jobs = [one.row for one in jobs.values()]
+        assigned = {one.row.technician_id for some in assignments.values() for one in some}
         customers, locations, types, technicians = await asyncio.gather(
-            self._merged("customers", Customer, {one.row.customer_id for one in jobs.values()}),
-            self._merged("locations", Location, {one.row.location_id for one in jobs.values()}),
-            self._of(
-                "jpm", "job-types", Named, {one.row.job_type_id for one in jobs.values()}, _ANY
-            ),
-            self._of(
-                "settings",
-                "technicians",
-                Technician,
-                {one.row.technician_id for of in assignments.values() for one in of},
-                _ANY,
-            ),
+            self._merged("customers", Customer, {one.customer_id for one in of_jobs}),
+            self._merged("locations", Location, {one.location_id for one in of_jobs}),
+            self._of("jpm", "job-types", Named, {one.job_type_id for one in of_jobs}),
+            self._of("settings", "technicians", Technician, assigned),
         )
         by_customer, by_location = await asyncio.gather(
             self._reached("customers", {one.row.id for one in customers.values()}),
             self._reached("locations", {one.row.id for one in locations.values()}),
         )
-        found: list[Item] = []
-        for one in rows:
-            job = jobs.get(one.row.job_id)
-            customer = customers.get(job.row.customer_id) if job else None
-            location = locations.get(job.row.location_id) if job else None
-            contacts = [
-                *(by_location.get(location.row.id, []) if location else []),
-                *(by_customer.get(customer.row.id, []) if customer else []),
-            ]
-            here = assignments.get(one.row.id, [])
-            found.append(
-                self._item(
-                    one,
-                    {
-                        "job": job,
-                        "jobType": types.get(job.row.job_type_id) if job else None,
-                        "customer": customer,
-                        "location": location,
-                    },
-                    contacts,
-                    here,
-                    {one.row.technician_id: technicians.get(one.row.technician_id) for one in here},
-                )
-            )
-        return found
+        return _Gathered(
+            jobs, types, customers, locations, by_customer, by_location, assignments, technicians
+        )
 
-    def _item(
-        self,
-        appointment: Kept[Appointment],
-        of_job: Mapping[str, Kept[Any] | None],
-        contacts: list[Kept[ContactRow]],
-        assignments: list[Kept[Assignment]],
-        technicians: Mapping[int, Kept[Technician] | None],
-    ) -> Item:
-        rows = {name: one.row if one else None for name, one in of_job.items()}
+    def _item(self, visit: Kept[Appointment], got: _Gathered) -> Item:
+        """Put one visit together; its raw form are the rows it was made of, as they came."""
+        job = got.jobs.get(visit.row.job_id)
+        type_ = got.types.get(job.row.job_type_id) if job else None
+        customer = got.customers.get(job.row.customer_id) if job else None
+        location = got.locations.get(job.row.location_id) if job else None
+        contacts = got.by_location.get(location.row.id, []) if location else []
+        contacts = contacts + (got.by_customer.get(customer.row.id, []) if customer else [])
+        assigned = got.assignments.get(visit.row.id, [])
+        ids = dict.fromkeys(one.row.technician_id for one in assigned)
+        people = {id_: got.technicians[id_] for id_ in ids if id_ in got.technicians}
         parts = Parts(
-            appointment.row,
-            rows["job"],
-            rows["jobType"],
-            rows["customer"],
-            rows["location"],
+            visit.row,
+            job.row if job else None,
+            type_.row if type_ else None,
+            customer.row if customer else None,
+            location.row if location else None,
             tuple(one.row for one in contacts),
-            tuple(one.row for one in assignments),
-            {id_: one.row for id_, one in technicians.items() if one},
+            tuple(one.row for one in assigned),
+            {id_: one.row for id_, one in people.items()},
         )
-        raw = msgspec.json.encode(
-            {
-                "appointment": appointment.raw,
-                **{name: one.raw for name, one in of_job.items() if one},
-                "contacts": [one.raw for one in contacts],
-                "assignments": [one.raw for one in assignments],
-                "technicians": [one.raw for one in technicians.values() if one],
-            }
-        )
-        return seen(self._session.system, parts, self._zone, raw)
+        single = {"job": job, "jobType": type_, "customer": customer, "location": location}
+        several: dict[str, Iterable[Kept[Any]]] = {
+            "contacts": contacts,
+            "assignments": assigned,
+            "technicians": people.values(),
+        }
+        raw = {
+            "appointment": visit.raw,
+            **{name: one.raw for name, one in single.items() if one},
+            **{name: [one.raw for one in some] for name, some in several.items()},
+        }
+        return seen(self._session.system, parts, self._zone, msgspec.json.encode(raw))
 
     async def _of(
-        self,
-        module: str,
-        name: str,
-        shape: type[_R],
-        ids: Iterable[int],
-        query: Mapping[str, Any],
+        self, module: str, name: str, shape: type[_R], ids: Iterable[int]
     ) -> dict[int, Kept[_R]]:
         """Return shared parts by id: those remembered, and the others in bulk."""
         wanted = {id_ for id_ in ids if id_}
@@ -139,6 +131,7 @@ class Composer:
         found = {id_: kept[id_] for id_ in wanted if id_ in kept}
         fresh = wanted - found.keys()
         if fresh:
+            query = of_app(self._session) if name == "jobs" else _ANY
             where = path(self._session, module, name)
             rows = await by_ids(self._session, where, shape, fresh, query)
             got = dict.fromkeys(fresh) | {one.row.id: one for one in rows.kept}
@@ -148,14 +141,14 @@ class Composer:
 
     async def _merged(self, name: str, shape: type[_M], ids: Iterable[int]) -> dict[int, Kept[_M]]:
         """Return customers or locations by the id asked for; a merged one is the one it is now."""
-        found = await self._of("crm", name, shape, ids, _ANY)
+        found = await self._of("crm", name, shape, ids)
         for _ in range(_MERGES):
             onward = {
                 id_: one.row.merged_to_id for id_, one in found.items() if one.row.merged_to_id
             }
             if not onward:
                 break
-            there = await self._of("crm", name, shape, onward.values(), _ANY)
+            there = await self._of("crm", name, shape, onward.values())
             moved = {id_: there[to] for id_, to in onward.items() if to in there}
             if not moved:
                 break
@@ -199,6 +192,12 @@ def _remember(kept: dict[int, _T], got: Mapping[int, _T]) -> None:
 def app_guid(session: Session) -> str:
     """Return the GUID under which the app keeps its external data, "" where none was given."""
     return session.settings.get("app_guid", "").strip()
+
+
+def of_app(session: Session) -> dict[str, str]:
+    """Return the query with which jobs show the app's external data, where there is a GUID."""
+    guid = app_guid(session)
+    return {"externalDataApplicationGuid": guid} if guid else {}
 
 
 def seen(system: str, parts: Parts, zone: str, raw: bytes) -> Item:

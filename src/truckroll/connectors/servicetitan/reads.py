@@ -1,7 +1,7 @@
 """Reading one visit, and finding one by the hub's mark."""
 
 from truckroll.connectors.servicetitan.calls import get, listed, path, read_row
-from truckroll.connectors.servicetitan.parts import Composer, app_guid, broken
+from truckroll.connectors.servicetitan.parts import Composer, app_guid, broken, of_app
 from truckroll.connectors.servicetitan.refusals import ensure
 from truckroll.connectors.servicetitan.site import zone_of
 from truckroll.connectors.servicetitan.wire import MARK_KEY, Appointment, Job, marked_visit
@@ -11,7 +11,7 @@ _GONE = {404, 410}
 
 
 async def read(session: Session, scope: Scope, id_: str) -> Item:  # noqa: ARG001 -- one scope
-    """Return a visit as it is now; reads by id do not lag (sheet, section 14).
+    """Return a visit as it is now: it and its job by id, which does not lag (sheet, section 14).
 
     Missing where it is not there. Raises what `Http.request` raises, GiveUp where the app may
     not read it.
@@ -27,7 +27,14 @@ async def read(session: Session, scope: Scope, id_: str) -> Item:  # noqa: ARG00
         return broken(session.system, rows.broken[0])
     if not rows.kept[0].row.active:
         return Missing(id_)
-    (item,) = await Composer(session, zone_of(session)).items(rows.kept)
+    composer = Composer(session, zone_of(session))
+    where = path(session, "jpm", f"jobs/{rows.kept[0].row.job_id}")
+    response = await get(session, where, of_app(session))
+    if response.status not in _GONE:
+        ensure(session, response)
+        for job in read_row(session, response, Job).kept:
+            composer.know_job(job)
+    (item,) = await composer.items(rows.kept)
     return item
 
 
