@@ -187,8 +187,8 @@ async def granted(app: OAuthApp, form: Mapping[str, str], timing: Timing = REAL_
             raise _refusal(app.system, error.body, 401) from None
         except OutcomeUnknown:
             raise RetryLater(
-                f"The answer of {app.system} to the renewal of the sign-in was lost; "
-                "it is tried again by itself."
+                f"{app.system} gave no proper answer to the renewal of the sign-in; it is tried "
+                "again by itself."
             ) from None
     return _tokens(app, response, timing.now())
 
@@ -238,9 +238,17 @@ def _refusal(system: str, body: bytes, status: int) -> VendorError:
             f"Check them where the app is registered [{status}]."
         )
     if error in {"temporarily_unavailable", "server_error", "slow_down"}:
-        return RetryLater(f"{system} cannot renew the sign-in now; it is tried again by itself.")
+        return RetryLater(
+            f"{system} cannot renew the sign-in now; it is tried again by itself [{status}]."
+        )
+    if error is None and status not in {400, 401, 403}:
+        return GiveUp(
+            f"{system} grants no sign-in at the address that the account gives for it. Correct "
+            f"that address [{status}]."
+        )
     return SignIn(
-        f"{system} does not honour the sign-in of this account any more. Sign in again [{status}]."
+        f"{system} does not renew the sign-in of this account: somebody took the access back, it "
+        f"ran out, or the password was changed. Sign in again [{status}]."
     )
 
 

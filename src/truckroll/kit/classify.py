@@ -146,7 +146,10 @@ _FOR_ALL = {
     501: Rule(GiveUp, "{system} cannot do what was asked at this address; check it."),
     507: Rule(GiveUp, "The store of {system} is full; make room there."),
 }
-_FAILED = Rule(RetryLater, "{system} has a failure of its own; it is tried again by itself.")
+_NOT_TAKEN = Rule(
+    HoldRecord, "{system} does not take what it was asked here; check the account's settings."
+)
+_FAILED = Rule(RetryLater, "{system} had a failure of its own; it is tried again by itself.")
 _ELSEWHERE = Rule(GiveUp, "{system} points to another address; check the account's settings.")
 
 
@@ -158,7 +161,7 @@ def _by_status(status: int, about_record: bool) -> Rule | None:
         case 2:
             return None
         case 4:
-            return _REFUSED
+            return _REFUSED if about_record else _NOT_TAKEN
         case 5:
             return _FAILED
     return _ELSEWHERE

@@ -29,8 +29,8 @@ def lost(system: str, what: str, *, unknown: bool) -> VendorError:
     """
     if unknown:
         return OutcomeUnknown(
-            f"{system} {what} after a change was sent to it: whether it was done is not known. "
-            "It is looked up before anything is tried again."
+            f"{system} {what} after a change was sent to it, which may have been done or not; that "
+            "is looked up before anything is tried again."
         )
     return RetryLater(f"{system} {what}; it is tried again by itself.")
 
@@ -39,19 +39,27 @@ def failed(system: str, status: int, *, unknown: bool) -> VendorError:
     """Return the error for a failure of the system's own (5xx); `unknown` as for `lost`."""
     if unknown:
         return OutcomeUnknown(
-            f"{system} had a failure of its own while it worked on a change: whether it was done "
-            f"is not known. It is looked up before anything is tried again [{status}]."
+            f"{system} had a failure of its own during a change, which may have been done or not; "
+            f"that is looked up before anything is tried again [{status}]."
         )
-    return RetryLater(f"{system} has a failure of its own; it is tried again by itself [{status}].")
+    return RetryLater(f"{system} had a failure of its own; it is tried again by itself [{status}].")
 
 
 def paused(system: str, seconds: float, status: int | None = None) -> RetryLater:
     """Return the error for a pause that a system asked for and that is not waited for here."""
     code = f" [{status}]" if status else ""
     return RetryLater(
-        f"{system} asked for a pause of {round(seconds)} s; it is asked again after that{code}.",
+        f"{system} asked for a pause; it is asked again after {_length(seconds)}{code}.",
         after=timedelta(seconds=seconds),
     )
+
+
+def _length(seconds: float) -> str:
+    """Return a length of time as people say it."""
+    for unit, long in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * long:
+            return f"{round(seconds / long)} {unit}"
+    return f"{max(1, round(seconds))} s"
 
 
 def not_signed_in(system: str, account: str, body: bytes = b"") -> SignIn:

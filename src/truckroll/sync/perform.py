@@ -118,7 +118,7 @@ class Performer:
             hand = self._hands[opened.step.account]
             async with self._gates[opened.step.account]:
                 if opened.step.account in blocked:
-                    outcome = self._later(opened, "an earlier step of the same record waits")
+                    outcome = self._later(opened, "An earlier write of the same record waits; this one goes after it.")
                 elif (stop := self._stopped.get(opened.step.account)) is not None:
                     outcome = self._later(opened, stop.says)
                 else:
@@ -144,7 +144,9 @@ class Performer:
         if outcome.kind in ("later", "unknown"):
             self._unanswered[account] += 1
             if self._unanswered[account] == UNANSWERED:
-                says = f"{hand.label} does not answer; the rest of its writes wait for the next run"
+                says = (
+                    f"{hand.label} does not answer; the rest of its writes wait for the next run."
+                )
                 self._stopped[account] = RetryLater(says)
         else:
             self._unanswered[account] = 0
@@ -154,7 +156,8 @@ class Performer:
         if self._conflicts[end] < CONFLICTS:
             return outcome
         says = (
-            f"the record in {hand.label} changes whenever we write to it; the next run tries again"
+            f"{hand.label} did not take this in {CONFLICTS} tries; the next run tries again. "
+            f"The last time: {outcome.says}"
         )
         holds = {"write": FieldHold(reason="conflict", detail=says)}
         return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())

@@ -56,7 +56,7 @@ async def scopes(session: Session) -> tuple[Scope, ...]:
     shown = tuple(_scope(one) for one in found if not one.deleted)
     if not shown:
         raise GiveUp(
-            f"{session.account} shows no calendar. Make one in Google Calendar, or have one shared "
+            f"{session.system} shows no calendar. Make one in Google Calendar, or have one shared "
             "with this account."
         )
     return shown
@@ -111,7 +111,7 @@ async def organisation(session: Session) -> tuple[Scope, ...]:
         ]
     if not found:
         raise GiveUp(
-            f"The directory of {session.account} shows nobody with a calendar. Check which people "
+            f"The directory of {session.system} shows nobody with a calendar. Check which people "
             "the account was told to look for."
         )
     return tuple(found)
@@ -127,11 +127,11 @@ async def _all(session: Session, url: str, **query: str) -> list[msgspec.Raw]:
     async def fetch(at: str | None) -> Got:
         given = {name: value for name, value in query.items() if value}
         response = await calls.ask(session, url, **given, pageToken=at)
-        page = read_json(calls.data_of(session, response), session.account, _Page)
+        page = read_json(calls.data_of(session, response), session.system, _Page)
         rows.extend((*page.items, *page.users))
         return Got(next=page.next_page_token)
 
     rows: list[msgspec.Raw] = []
-    async for _ in Walk(NextToken(), fetch, session.account).pages():
+    async for _ in Walk(NextToken(), fetch, session.system).pages():
         pass
     return rows

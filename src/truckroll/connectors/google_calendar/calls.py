@@ -172,20 +172,20 @@ def _url(session: Session, path: str, query: Mapping[str, Any]) -> str:
 
 def refuse(session: Session, response: Response, record: str = "") -> None:
     """Raise what a refusal means for a record (""), or for the calendar; a success passes."""
-    check(response, system=session.account, rules=RULES, record=record)
+    check(response, system=session.system, rules=RULES, record=record)
 
 
 def data_of(session: Session, response: Response, record: str = "") -> bytes:
     """Return the JSON text of a success; raises what anything else means."""
     if response.status not in OK:
         refuse(session, response, record)
-    expect(response, JSON, session.account)
+    expect(response, JSON, session.system)
     return response.body
 
 
 def no_such_calendar(session: Session, scope: Scope, status: int) -> GiveUp:
     """Return the error of a calendar that is not there, or not for this account."""
     return GiveUp(
-        f'The calendar "{scope.title}" is not at {session.account} any more, or the account may '
+        f'The calendar "{scope.title}" is not at {session.system} any more, or the account may '
         f"not see it. Look at the account's calendars again and choose one [{status}]."
     )

@@ -53,7 +53,7 @@ async def listing(session: Session, scope: Scope, cursor: str | None) -> AsyncIt
         )
 
     types = ",".join(SEEN_TYPES)
-    async for page in SyncToken(under=types).pages(Reading(session.account), fetch, cursor):
+    async for page in SyncToken(under=types).pages(Reading(session.system), fetch, cursor):
         yield page
 
 
@@ -63,7 +63,7 @@ async def _page(session: Session, scope: Scope, **query: str | int | None) -> _P
     response = await calls.ask(session, path, whom=whom, **wanted)
     if response.status == _GONE_CALENDAR:
         raise calls.no_such_calendar(session, scope, response.status)
-    return read_json(calls.data_of(session, response), session.account, _Page)
+    return read_json(calls.data_of(session, response), session.system, _Page)
 
 
 class _Folding:
@@ -199,7 +199,7 @@ async def _get(session: Session, scope: Scope, id_: str) -> Shown | None:
 
 def _event_of(session: Session, response: Response, record: str) -> bytes:
     body = calls.data_of(session, response, record)
-    read_json(body, session.account, _Named)
+    read_json(body, session.system, _Named)
     return body
 
 
@@ -223,5 +223,5 @@ async def visit_of(session: Session, scope: Scope, id_: str, original: str) -> S
         maxResults=1,
         showDeleted="true",
     )
-    page = read_json(calls.data_of(session, response, "the series"), session.account, _Page)
+    page = read_json(calls.data_of(session, response, "the series"), session.system, _Page)
     return next(map(show, page.items), None)

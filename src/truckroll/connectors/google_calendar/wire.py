@@ -88,7 +88,7 @@ def unreadable(
 ) -> Unreadable:
     """Return an event that is there and cannot be read; `why` is a sentence about it."""
     reason = (
-        f'The event "{id_}" in the calendar "{scope.title}" at {session.account} cannot be read: '
+        f'The event "{id_}" in the calendar "{scope.title}" at {session.system} cannot be read: '
         f"{why[:1].lower()}{why[1:].rstrip('.')}. The others are not affected."
     )
     return Unreadable(id_, reason, raw, version)

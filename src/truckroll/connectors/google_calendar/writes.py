@@ -56,12 +56,12 @@ async def _again(
     found = await reads.there(session, scope, draft.id)
     if found is None:
         raise RetryLater(
-            f"{session.account} says that {what} is there already, but does not show it; it is "
+            f"{session.system} says that {what} is there already, but does not show it; it is "
             "tried again later [409]."
         )
     if found.mark != draft.mark and not (found.deleted and not found.mark):
         raise HoldRecord(
-            f'Another event lies at {session.account} under the id "{draft.id}", where {what} '
+            f'Another event lies at {session.system} under the id "{draft.id}", where {what} '
             "would go. Move it or delete it there."
         )
     path, version = calls.events_path(scope, draft.id), found.etag or None
@@ -119,7 +119,7 @@ async def _align(session: Session, scope: Scope, main: Shown, fields: Fields) ->
     found = await reads.series(session, scope, main)
     seen = None if found is None else wire.item(session, scope, found)
     if found is None or not isinstance(seen, Seen):
-        raise Gone(f"{_begin(what)} is not at {session.account} any more.")
+        raise Gone(f"{_begin(what)} is not at {session.system} any more.")
     when, shown = seen.fields["when"], seen.fields["occurrences"]
     if not isinstance(when, Timed | AllDay) or not isinstance(shown, Occurrences):
         return
@@ -137,7 +137,7 @@ async def _align(session: Session, scope: Scope, main: Shown, fields: Fields) ->
             there = await reads.visit_of(session, scope, id_, original_start(when, key))
         if there is None:
             raise HoldRecord(
-                f"The series of {what} at {session.account} has no visit on {key}, which was "
+                f"The series of {what} at {session.system} has no visit on {key}, which was "
                 "changed elsewhere. Look at its rule there."
             )
         is_ = wire.visit_fields(there.event, session.zone, ours=found.ours)
@@ -189,9 +189,9 @@ async def _unchanged(session: Session, scope: Scope, merged: Change | Removal, w
     """Return a series with its visits if it is still as merged: no ETag covers all of them."""
     current = await reads.whole(session, scope, merged.id)
     if current is None:
-        raise Gone(f"{_begin(what)} is not at {session.account} any more.")
+        raise Gone(f"{_begin(what)} is not at {session.system} any more.")
     if current.version != merged.version:
-        raise Replan(f"{_begin(what)} changed at {session.account} since it was read.")
+        raise Replan(f"{_begin(what)} changed at {session.system} since it was read.")
     return current
 
 
