@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.paged import NOW
-from truckroll.kit.contract import Seen
+from truckroll.kit.contract import Missing, Seen
 from truckroll.kit.cursors import (
     Reading,
     UpdatedSince,
 )
 from truckroll.kit.errors import GiveUp, StartOver
-from truckroll.kit.paging import Got, Keyset, Offset, PageNumber
+from truckroll.kit.paging import Got, Keyset, NextToken, Offset, PageNumber
 
 
 class Table:
@@ -145,6 +145,44 @@ async def test_a_clock_that_is_wrong_hides_nothing(skew):
         table.write(str(minute))
         assert str(minute) in (await hub.read())[0]
     assert hub.right()
+
+
+async def told(rows, cursor=None):
+    """Read pages of (id, version or None where it is deleted, minute); return news and cursor."""
+
+    async def fetch(_since, at):
+        items = [Seen(id_, {}, version) if version else Missing(id_) for id_, version, _ in rows]
+        stamps = {id_: NOW + timedelta(minutes=minute) for id_, _, minute in rows}
+        first, rest = items[:1], items[1:]
+        return Got(tuple(rest if at else first), next=None if at else "rest", stamps=stamps)
+
+    kind = UpdatedSince(timedelta(minutes=15), NextToken())
+    reading = Reading("ServiceNow", now=lambda: NOW + timedelta(hours=1))
+    pages = [page async for page in kind.pages(reading, fetch, cursor)]
+    listed_gone = {id_ for id_, version, _ in rows if version is None}
+    listed_there = {id_ for id_, version, _ in rows if version}
+    for page in pages:
+        assert not set(page.unchanged) & (listed_gone - listed_there)
+    news = [(one.id, getattr(one, "version", None)) for page in pages for one in page.items]
+    return news, pages[-1].cursor
+
+
+@pytest.mark.fault("F18")
+async def test_a_deletion_that_is_listed_again_and_again_is_told_once():
+    deleted = [("a", "1", 0), ("b", None, 1)]
+    news, cursor = await told(deleted)
+    assert news == [("a", "1"), ("b", None)]
+    news, cursor = await told(deleted, cursor)
+    assert news == []
+    news, cursor = await told([("a", "1", 0), ("b", "2", 1)], cursor)
+    assert news == [("b", "2")]
+    assert (await told(deleted, cursor))[0] == [("b", None)]
+
+
+async def test_a_record_that_comes_back_and_goes_while_it_is_read_is_gone():
+    _, cursor = await told([("b", None, 1)])
+    news, _ = await told([("b", "2", 1), ("b", None, 1)], cursor)
+    assert news == [("b", "2"), ("b", None)]
 
 
 async def test_the_mark_never_goes_back():

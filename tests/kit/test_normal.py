@@ -1,7 +1,7 @@
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from truckroll.kit.normal import LOSSLESS, Stored, explains, html_to_text, stored
@@ -53,6 +53,7 @@ def test_storing_what_is_stored_changes_nothing(how, value):
 
 @pytest.mark.fault("F35")
 @given(hows, values)
+@example(Stored(as_text=True, omits_empty=True), Address(latitude=1.5))
 def test_what_a_declared_form_makes_of_a_value_is_explained(how, value):
     assert explains(value, stored(how, value)) is not None
 

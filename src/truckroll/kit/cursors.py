@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from truckroll.kit.contract import Item, Page, Seen
+from truckroll.kit.contract import Item, Missing, Page, Unreadable
 from truckroll.kit.errors import GiveUp, RetryLater, StartOver
 from truckroll.kit.http import Limits
 from truckroll.kit.pace import utc_now
@@ -289,11 +289,11 @@ class UpdatedSince:
 
     Each read goes back by `overlap` behind the newest stamp delivered, which must be at least
     the system's lag, skew and rounding together; rows known by id and version are not delivered
-    again, but named as unchanged. The mark never passes the present instant, so that a row from
-    the future hides nothing. With `newest_first` reading ends at the first page that is older as
-    a whole (Housecall Pro, Jobber jobs, monday). `most_rows` is where a search ends (HubSpot:
-    10,000): it is begun anew at the newest stamp, in rising order. `life` and `under` are as for
-    SyncToken. From the beginning (since None), everything is listed.
+    again, but named as unchanged, and a deletion is told once. The mark never passes the present
+    instant, so that a row from the future hides nothing. With `newest_first` reading ends at the
+    first page that is older as a whole (Housecall Pro, Jobber jobs, monday). `most_rows` is where
+    a search ends (HubSpot: 10,000): it is begun anew at the newest stamp, in rising order. `life`
+    and `under` are as for SyncToken. From the beginning (since None), everything is listed.
     """
 
     overlap: timedelta
@@ -376,6 +376,7 @@ class _Tally:
         self._now = now
         self._known = known
         self._stamped: dict[str, datetime] = {}
+        self._back: set[str] = set()  # shown in this reading: a tombstone after that is news
         self.newest = newest
         self.shifted = False
 
@@ -388,11 +389,16 @@ class _Tally:
             if stamp is not None:
                 stamp = min(stamp, self._now)
                 self.newest = stamp if self.newest is None else max(self.newest, stamp)
-            print_ = _fingerprint(item)
-            if print_ is not None and print_ in self._known:
+            print_ = _fingerprint(item, stamp)
+            known = print_ is not None and print_ in self._known
+            if isinstance(item, Missing):
+                if not known or item.id in self._back:
+                    items.append(item)
+            elif known:
                 same.append(item.id)
             else:
                 items.append(item)
+                self._back.add(item.id)
             if print_ is not None and stamp is not None:
                 self._known.add(print_)
                 self._stamped[print_] = stamp
@@ -407,8 +413,10 @@ class _Tally:
         return _Mark(at=self._now, under=under, since=self.newest, seen=kept)
 
 
-def _fingerprint(item: Item) -> str | None:
-    if not isinstance(item, Seen) or item.version is None:
+def _fingerprint(item: Item, stamp: datetime | None) -> str | None:
+    """Return what an item is known by: its version, or when it was deleted."""
+    version = stamp and stamp.isoformat() if isinstance(item, Missing) else item.version
+    if isinstance(item, Unreadable) or version is None:
         return None
-    text = f"{len(item.id)} {item.id} {item.version}".encode()
+    text = f"{len(item.id)} {item.id} {version}".encode()
     return hashlib.blake2s(text, digest_size=6).hexdigest()

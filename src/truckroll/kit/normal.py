@@ -4,6 +4,7 @@
 was sent is accepted only if a normalisation named here explains it.
 """
 
+import hashlib
 import html
 import re
 import unicodedata
@@ -13,7 +14,16 @@ from typing import Any
 
 import msgspec
 
-from truckroll.model.records import Address, Contact, Occurrence, Occurrences, Value, same
+from truckroll.model.records import (
+    Address,
+    Contact,
+    Fields,
+    Occurrence,
+    Occurrences,
+    Value,
+    encode_fields,
+    same,
+)
 from truckroll.model.time import Timed
 
 
@@ -47,6 +57,14 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 LOSSLESS = Stored()
+
+
+def content_version(fields: Fields, mark: str | None) -> str:
+    """Return a version for a record whose system has none: a digest of what the hub reads."""
+    told = encode_fields(dict(sorted(fields.items()))) + (mark or "").encode()
+    return hashlib.blake2b(told, digest_size=12).hexdigest()
+
+
 _TEXTUAL = ("limit", "trim", "plain", "lower", "no_emoji")
 
 
@@ -341,6 +359,8 @@ def _explains_place(sent: Value, back: Value) -> str | None:
         if all(explains(part, theirs[name]) for name, part in ours.items()):
             return "parts"
     line = back.one_line() if isinstance(back, Address | Contact) else back
+    if line is None:
+        line = ""
     if not isinstance(line, str):
         return None
     return "one line" if explains(sent.one_line(), line) else None
