@@ -2,10 +2,13 @@
 
 import re
 
+from truckroll.app.systems import connector, systems
+
 _CLASS_NAME = re.compile(
     r"\b(?:[A-Z][a-z]+){2,}(?:Error|Exception|Later|Unknown)?\b|\w+(?:Error|Exception)\b"
 )
-_NAMES = re.compile(r"Truckroll|iCloud|CalDAV|WebDAV|iCalendar|ServiceTitan")
+_TITLES = (re.escape(connector(system).title) for system in systems())
+_NAMES = re.compile("|".join(("Truckroll", "iCloud", "WebDAV", "iCalendar", *_TITLES)))
 _CODE = re.compile(r"\[\d{3}\]")
 
 
