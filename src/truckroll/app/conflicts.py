@@ -10,7 +10,7 @@ import msgspec
 from truckroll.app.installed import load_installed
 from truckroll.app.overlaps import overlaps_between
 from truckroll.app.sources import read_sources
-from truckroll.model.records import as_text
+from truckroll.model.records import as_text, person_text
 
 if TYPE_CHECKING:
     from truckroll.app.hub import Hub
@@ -45,7 +45,7 @@ async def conflicts(hub: Hub, recipe: str = "", *, days: int = 30) -> list[Confl
 
 def _view(one: Overlap) -> ConflictView:
     return ConflictView(
-        technician=one.technician,
+        technician=person_text(one.technician),
         first=one.a.ref,
         second=one.b.ref,
         first_when=_when(one.a),

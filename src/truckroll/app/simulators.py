@@ -72,6 +72,11 @@ class Simulators:
             raise TroubleError(f"The simulators refused {method} {path}: {text}")
         return json.loads(text) if text else None
 
+    def listed(self, what: str) -> list[dict[str, Any]]:
+        """Return a list of the control plane, such as `servicetitan/records/appointments`."""
+        (items,) = self.ask("GET", f"/_sim/{what}").values()
+        return list(items)
+
     def stop(self) -> None:
         """End the simulators."""
         self._process.terminate()

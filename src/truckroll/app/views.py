@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from truckroll.model.records import Occurrence, Occurrences, Value, as_text
+from truckroll.model.records import Occurrence, Occurrences, Value, as_text, person_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +109,7 @@ def step_view(
         reason=step.reason,
         notifies=step.notifies,
         fields=fields,
-        person=step.key,
+        person=person_text(step.key),
     )
 
 
@@ -160,6 +160,13 @@ def ref_of(link: Link) -> tuple[str, str, str]:
     number = first("number")
     source = [end.external_id for end in link.ends if end.side == "source" and end.external_id]
     return number or (source[0] if source else link.key), first("title"), first("when")
+
+
+def called(ref: str, title: str) -> str:
+    """Return what people call a record; many titles begin with the number already."""
+    if not title or title == ref:
+        return ref
+    return title if not ref or title.startswith(ref) else f"{ref} {title}"
 
 
 def hold_view(link: Link, hold: Hold, label: Callable[[int], str]) -> HoldView:

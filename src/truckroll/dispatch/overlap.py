@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from truckroll.model.records import Occurrences
+from truckroll.model.records import Occurrences, person_text
 from truckroll.model.recurrence import occurrences
 from truckroll.model.time import Timed, When, instant
 
@@ -76,7 +76,9 @@ class Overlap(msgspec.Struct, frozen=True):
         travel = f" incl. {self.travel_minutes} min travel" if self.travel_minutes else ""
         what = "time off" if other.kind == "time_off" else other.ref
         whose = "of" if other.kind == "time_off" else "for"
-        return f"overlaps {what} {whose} {self.technician} by {self.minutes} min{travel}"
+        return (
+            f"overlaps {what} {whose} {person_text(self.technician)} by {self.minutes} min{travel}"
+        )
 
 
 def spans(

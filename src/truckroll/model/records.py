@@ -192,6 +192,12 @@ STATUSES = (
 )
 
 
+def person_text(name: str) -> str:
+    """Return how a person is named in a sentence: without the mail address behind the name."""
+    said, _, mail = name.rpartition(" <")
+    return said if said and mail.endswith(">") else name
+
+
 def as_text(value: Value, *, zone_shown: bool = False) -> str:
     """Return a value as people read it: one line, times in their own zone."""
     if value is None or value == ():
@@ -207,7 +213,7 @@ def as_text(value: Value, *, zone_shown: bool = False) -> str:
     if isinstance(value, Money):
         return f"{value.minor / 100:.2f} {value.currency}"
     if isinstance(value, tuple):
-        return ", ".join(value)
+        return ", ".join(map(person_text, value))
     if isinstance(value, Occurrences):
         gone = sum(one.cancelled for one in value.by_start.values())
         moved = len(value.by_start) - gone

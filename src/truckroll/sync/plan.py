@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from truckroll.model.records import person_text
 from truckroll.sync.existence import (
     Spot,
     add,
@@ -116,10 +117,18 @@ def _leave(work: Work, where: dict[Spot, str], gate: str) -> None:
         elif spot in where:
             at.rekey(where[spot])
         else:
-            whose = f"no longer {at.end.key}'s" if at.end.key else "it belongs elsewhere now"
+            whose = (
+                f"no longer {person_text(at.end.key)}'s"
+                if at.end.key
+                else "it belongs elsewhere now"
+            )
             take_out(work, at, work.ctx.mirror.left, f"{whose}, says {home}")
     if out:
         where.clear()
+
+
+def _not_theirs(key: str) -> str:
+    return f"no longer {person_text(key)}'s" if key else "it belongs elsewhere now"
 
 
 def _arrive(work: Work, where: dict[Spot, str], weighed: frozenset[str]) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 RECIPE = "appointments-to-calendars"
 _RUN = re.compile(r"run (\d+)")
-_SECRET = re.compile(r"^((?:client_secret|app_key|refresh_token)=).*", re.DOTALL)
 
 
 class BrokenPromiseError(Exception):
@@ -100,11 +99,10 @@ class Story:
         self.screen.line()
 
     def run(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
-        """Run a command as a person would, and return what it printed; secrets are not shown."""
+        """Run a command as a person would, and return what it printed."""
         from truckroll.cli.main import main  # noqa: PLC0415 -- it imports the commands
 
-        told = [_SECRET.sub(r"\1…", word) for word in words]
-        shown = " ".join(f'"{word}"' if " " in word else word for word in told)
+        shown = " ".join(f'"{word}"' if " " in word else word for word in words)
         self.screen.text(f"$ truckroll\xa0{shown}", hang="    ")
         heard = io.StringIO()
         with contextlib.redirect_stdout(heard):
@@ -119,7 +117,7 @@ class Story:
     def add_calendars(self, titles: Sequence[str]) -> None:
         """Make a calendar for each title on the calendar server, and sign in to it."""
         self.calendars.make(titles)
-        with _password(self.calendars.password):
+        with secrets(password=self.calendars.password):
             self.run(
                 *("account", "add", "field", "--system", "caldav", "--url", self.calendars.url),
                 *("--user", USER, "--private", "yes"),
@@ -141,9 +139,12 @@ class Story:
 
 
 @contextmanager
-def _password(password: str) -> Iterator[None]:
-    os.environ["TRUCKROLL_PASSWORD"] = password
+def secrets(**said: str) -> Iterator[None]:
+    """Give secrets to the commands in the environment, where no shell's history keeps them."""
+    named = {f"TRUCKROLL_{name.upper()}": value for name, value in said.items()}
+    os.environ.update(named)
     try:
         yield
     finally:
-        del os.environ["TRUCKROLL_PASSWORD"]
+        for name in named:
+            del os.environ[name]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from truckroll.app.simulators import Simulators
-from truckroll.cli.demo.story import RECIPE
+from truckroll.cli.demo.story import RECIPE, secrets
 
 if TYPE_CHECKING:
     from truckroll.cli.demo.story import Story
@@ -20,8 +20,8 @@ Chapter = Callable[["Story"], None]
 
 ZONE = "America/Chicago"
 VISITS, DAYS, TECHNICIANS, ON_GOOGLE = 60, 7, 8, 3
-_TITAN = ("tenant", "client_id", "client_secret", "app_key", "api")
-_GOOGLE = ("client_id", "client_secret", "refresh_token", "api", "token")
+_TITAN = ("tenant", "client_id", "api"), ("client_secret", "app_key")
+_GOOGLE = ("client_id", "api", "token"), ("client_secret", "refresh_token")
 
 
 def tell(story: Story) -> None:
@@ -39,7 +39,7 @@ def _company(vendors: Simulators) -> list[str]:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
     size = {"technicians": TECHNICIANS, "appointments": VISITS, "customers": 20, "days": DAYS}
     vendors.ask("POST", "/_sim/servicetitan/seed", {**size, "first_day": tomorrow, "zone": ZONE})
-    people = vendors.ask("GET", "/_sim/servicetitan/records/technicians")
+    people = vendors.listed("servicetitan/records/technicians")
     named = [(one["email"], *one["name"].split()) for one in people[:ON_GOOGLE]]
     folk = [{"email": email, "given": given, "family": family} for email, given, family in named]
     sample = {"people": folk, "vans": 0, "zone": ZONE, "domain": "acme.example"}
@@ -57,17 +57,22 @@ def _set_up(story: Story, vendors: Simulators, names: list[str]) -> None:
     story.run("init")
     titan = vendors.ask("GET", "/_sim/servicetitan/credentials")
     google = vendors.ask("GET", "/_sim/google-calendar/credentials")
-    story.run(
-        *("account", "add", "titan", "--system", "servicetitan", "--zone", ZONE),
-        *("--private", "yes", *_settings(titan, _TITAN), "--set", f"auth={titan['token_url']}"),
-    )
-    story.run(
-        *("account", "add", "google", "--system", "google-calendar"),
-        *("--private", "yes", *_settings(google, _GOOGLE)),
-    )
+    plain, secret = _TITAN
+    with secrets(**{name: titan[name] for name in secret}):
+        story.run(
+            *("account", "add", "titan", "--system", "servicetitan", "--zone", ZONE),
+            *("--private", "yes", *_settings(titan, plain)),
+            *("--set", f"auth={titan['token_url']}"),
+        )
+    plain, secret = _GOOGLE
+    with secrets(**{name: google[name] for name in secret}):
+        story.run(
+            *("account", "add", "google", "--system", "google-calendar"),
+            *("--private", "yes", *_settings(google, plain)),
+        )
     story.add_calendars(names[ON_GOOGLE:])
     story.run(*("recipe", "install", RECIPE, "--from", "titan", "--to", "google,field"))
-    story.run("recipe", "set", RECIPE, "two_way=reschedule", "travel_minutes=15")
+    story.run("recipe", "set", RECIPE, "two_way=reschedule")
     story.run("people", "suggest", "--take-sure")
 
 
@@ -136,20 +141,20 @@ def _mailed(vendors: Simulators) -> str:
     told = [
         one
         for system in ("servicetitan", "google-calendar")
-        for one in vendors.ask("GET", f"/_sim/{system}/outbox")
+        for one in vendors.listed(f"{system}/outbox")
     ]
     return f"{len(told) or 'No'} mails went to customers or technicians, say their outboxes."
 
 
 def _events(vendors: Simulators) -> list[dict[str, Any]]:
-    listed = vendors.ask("GET", "/_sim/google-calendar/records/events")
+    listed = vendors.listed("google-calendar/records/events")
     return [one for one in listed if one["status"] != "cancelled"]
 
 
 def _visits(vendors: Simulators) -> dict[str, dict[str, Any]]:
-    """Return the visits that are to come, by the number under which people know them."""
-    rows = vendors.ask("GET", "/_sim/servicetitan/records/appointments")
-    return {row["appointmentNumber"]: row for row in rows if row["status"] == "Scheduled"}
+    """Return the visits that are to come, by the number of their job; one of each job."""
+    rows = vendors.listed("servicetitan/records/appointments")
+    return {str(row["jobId"]): row for row in rows if row["status"] == "Scheduled"}
 
 
 def _later(visit: dict[str, Any], *, hours: int) -> dict[str, str]:
