@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/bin/uv)
 STAMP := $(VENV)/.installed
 RUN := $(VENV)/bin
 
-.PHONY: demo test test-long lint bench lock clean
+.PHONY: demo test test-long lint bench connector connectors-table lock clean
 
 demo: $(STAMP)
 	$(RUN)/truckroll demo
@@ -27,6 +27,14 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(UV) pip install --quiet --compile-bytecode --python $(RUN)/python --require-hashes -r requirements-bench.txt
 	$(RUN)/python -m bench
+
+# The files a new connector begins with: make connector NAME=acme-dispatch TITLE="Acme Dispatch"
+# (ETAG=no where the vendor has no versions). Names reach the program by its environment.
+connector: $(STAMP)
+	$(RUN)/python tools/scaffold "$$NAME" "$$TITLE" $(if $(filter no,$(ETAG)),--without-etag)
+
+connectors-table: $(STAMP)
+	$(RUN)/python tools/connectors_table.py
 
 # Locks name versions and hashes, never an index: the machine's own index is used.
 lock:
