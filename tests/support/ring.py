@@ -12,7 +12,7 @@ from icalendar import Calendar
 from icalendar import Event as IcalEvent
 
 from support.company import brief
-from support.fleet import ZONE, Fleet
+from support.fleet import RECIPE, ZONE, Fleet
 from support.servers import Server
 from truckroll.app import accounts, passes, people
 from truckroll.kit.normal import html_to_text
@@ -400,10 +400,9 @@ class Ring:
     async def turn(self) -> Counter:
         """Let each recipe pass once; return the writes by account."""
         written: Counter = Counter()
-        views = [await self.office.acme.apply(confirmed=ALL_RIGHT)]
-        for name in self.names():
-            views.append(await passes.apply(self.office.acme.hub, name, confirmed=ALL_RIGHT))
-        for view in views:
+        hub = self.office.acme.hub
+        for name in (RECIPE, *self.names()):
+            view = await passes.apply(hub, name, confirmed=ALL_RIGHT)
             assert not view.stops, brief(view)
             for says in view.failures:
                 # Xandikos lets one write at a time in, and says so to the others.

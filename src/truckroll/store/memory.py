@@ -15,6 +15,7 @@ import msgspec
 from truckroll.kit.contract import Missing, Page, Scope, Seen, Unreadable
 from truckroll.model.records import KINDS, Fields, same
 from truckroll.store.memory_folding import MemoryFolding
+from truckroll.store.observe import known_after
 from truckroll.sync.ports import Counts, FoldKey, OpenStep, PageResult, StoredScope
 from truckroll.sync.types import Decision, End, Link, Outcome, RecordRow, Step
 
@@ -143,7 +144,7 @@ class MemoryStore(MemoryFolding):
             kind=kind,
             state="live",
             version=item.version,
-            fields={**before, **item.fields},  # what was not read stays
+            fields=known_after(before, item.fields),
             mark=item.mark,
             series=item.series,
             owned=item.owned,

@@ -103,7 +103,7 @@ def _again(
     arrives = state == "live" and (held.state != "live" or (said["owned"] and not held.owned))
     fields = decode_fields(held.fields)
     if isinstance(item, Seen):
-        fields |= item.fields
+        fields = known_after(fields, item.fields)
     row |= {
         "state": state,
         "fields": as_json(fields),
@@ -116,6 +116,15 @@ def _again(
     return Observed(
         news=news, held=held.id, row=row, stir=True, live=1 if held.state == "gone" else 0
     )
+
+
+def known_after(before: Fields, read: Fields) -> Fields:
+    """Return what is known of a record after a read: what was not read stays.
+
+    Of one that became private nothing stays that it does not show any more.
+    """
+    became_private = read.get("private") is True and before.get("private") is not True
+    return dict(read) if became_private else {**before, **read}
 
 
 def _said(item: Seen | Unreadable, held: Held | None) -> dict[str, Any]:
