@@ -7,14 +7,14 @@ import msgspec
 
 from truckroll.app.hub import Hub
 from truckroll.app.systems import connector
-from truckroll.app.trouble import TroubleError, known
+from truckroll.app.trouble import TroubleError, known, mended_by_sign_in
 from truckroll.kit.contract import Connector, Scope, Session
 from truckroll.kit.errors import SignIn, VendorError
 from truckroll.kit.http import Http, Offline, open_client
 from truckroll.store.accounts import Account
 
-# Settings by which somebody proves who they are.
-_WHO = ("user", "password", "token", "key")
+# Settings that are no secret, and by which somebody says who they are.
+_WHO = ("user", "client_id")
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,11 +92,15 @@ async def _scopes(account: Account, speaks: Connector, *, new: bool = False) -> 
             found = await speaks.scopes(session)
     except SignIn as error:
         if new:
-            names = " or ".join(one.name for one in speaks.settings if one.name in _WHO)
+            given = {**account.settings, **account.secrets}
+            names = " or ".join(
+                one.name.replace("_", " ")
+                for one in speaks.settings
+                if given.get(one.name) and (one.secret or one.name in _WHO)
+            )
             says = f"{speaks.title} refuses the {names or 'sign-in'} of “{account.name}”"
             raise TroubleError(f"{says}; nothing was kept. Check them and try again.") from error
-        again = f"truckroll account sign-in {account.name}"
-        raise TroubleError(f"{error.says}  {again}") from error
+        raise TroubleError(mended_by_sign_in(error.says, account.name)) from error
     except VendorError as error:
         raise TroubleError(error.says) from error
     if not found:

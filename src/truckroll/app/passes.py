@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.failures import failures
 from truckroll.app.installed import Installed, load_installed, open_job
 from truckroll.app.overlaps import HORIZON, overlaps_between
 from truckroll.app.systems import scope_label
@@ -177,24 +178,18 @@ async def _view(
         step_view(step, accounts, label) for step in (report.steps if run is None else report.done)
     ]
     holds = await _holds(hub, installed, report, run=run)
-    failures = [
-        f"{step.ref} {step.title}: {outcome.says}"
-        for step, outcome in report.failures
-        if outcome.kind in ("refused", "later", "unknown")
-    ]
-    problems = [f"{label(one.scope)}: {one.error}" for one in report.scopes if one.error]
-    stopped = [says for key, says in report.stopped_accounts.items() if key in accounts]
+    failed = failures(installed, job, report, label)
     return PassView(
         run=run,
         recipe=installed.row.name,
         writes=len(steps),
         by_op=by_op(steps),
         held=len({(one.ref, one.title) for one in holds}),
-        failed=len(failures) + len(problems),
+        failed=failed.number,
         steps=steps,
         holds=holds,
-        failures=failures,
-        problems=problems + stopped,
+        failures=failed.writes,
+        problems=failed.problems,
         overlaps=await _overlaps(hub, installed),
         stops=[one.says for one in report.stops],
         confirm=max((one.number for one in report.stops), default=0),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from truckroll.app.installed import open_job
-from truckroll.app.trouble import TroubleError
+from truckroll.app.trouble import TroubleError, mended_by_sign_in
+from truckroll.kit.errors import SignIn
 from truckroll.sync.read import read_scope
 
 if TYPE_CHECKING:
@@ -24,8 +25,12 @@ async def read_sources(hub: Hub, installed: Installed) -> list[str]:
         for scope in job.sources:
             hand = job.hands[scope.account]
             report = await read_scope(hub.store, hand.resource, hand.session, scope, now=hub.now)
-            if report.error and scope.complete_at is None:
-                raise TroubleError(report.error)
-            if report.error:
-                problems.append(report.error)
+            if not report.error:
+                continue
+            says = report.error
+            if report.code == SignIn.code:
+                says = mended_by_sign_in(says, hand.session.account)
+            if scope.complete_at is None:
+                raise TroubleError(says)
+            problems.append(says)
     return problems

@@ -10,6 +10,11 @@ class TroubleError(Exception):
         self.usage = usage
 
 
+def mended_by_sign_in(says: str, account: str) -> str:
+    """Return what a system said about a sign-in, with the command that mends it."""
+    return f"{says}  truckroll account sign-in {account}"
+
+
 def known(word: str, words: list[str], what: str) -> TroubleError:
     """Return the trouble of an unknown name, with the names there are."""
     there = ", ".join(sorted(words)) or "none yet"

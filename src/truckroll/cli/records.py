@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from truckroll.app import conflicts as overlapping
 from truckroll.app import holds as waiting
 from truckroll.app import why as story
+from truckroll.app.views import called
 from truckroll.cli import told
 from truckroll.cli.ask import hub_of, person
 from truckroll.cli.screen import Screen, count
@@ -38,7 +39,7 @@ async def why(args: Namespace, screen: Screen) -> int:
 
 
 def _tell(screen: Screen, view: WhyView, *, everything: bool) -> None:
-    head = ", ".join(filter(None, (told.name(view.ref, view.title), view.when, view.location)))
+    head = ", ".join(filter(None, (called(view.ref, view.title), view.when, view.location)))
     screen.text(head, indent="  ")
     screen.line()
     rows = [(place.place, place.says) for place in view.places]
@@ -77,7 +78,7 @@ async def holds(args: Namespace, screen: Screen) -> int:
             screen.data({"answered": done})
             for one in done:
                 what = ", ".join(one.fields)
-                name = told.name(one.ref, one.title)
+                name = called(one.ref, one.title)
                 screen.line(f"  {screen.sign(well=True)} {name}: {_SAID[word]} ({what})")
             screen.line("    It is done with the next  truckroll apply")
             return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.views import called
 from truckroll.cli.screen import count
 
 if TYPE_CHECKING:
@@ -70,15 +71,8 @@ def hold(one: HoldView) -> Entry:
     known = one.place in one.detail or one.reason == "unreadable"  # its sentence has the place
     place = f" in {one.place}" if one.place and not known else ""
     field = f" ({one.field})" if one.field not in _WHOLE else ""
-    said = f"{name(one.ref, one.title)}{field}{place}: {one.detail}"
+    said = f"{called(one.ref, one.title)}{field}{place}: {one.detail}"
     return said, f"→ {one.release}" if one.release else ""
-
-
-def name(ref: str, title: str) -> str:
-    """Return what people call a record; many titles begin with the number already."""
-    if not title or title == ref:
-        return ref
-    return title if not ref or title.startswith(ref) else f"{ref} {title}"
 
 
 def _step(step: StepView) -> Entry:
@@ -92,7 +86,7 @@ def _step(step: StepView) -> Entry:
         told.append(step.when)
     if step.reason and not (step.op == "create" and step.reason.startswith("new in")):
         told.append(f"({step.reason})")
-    return name(step.ref, step.title) + who, "   ".join(told)
+    return called(step.ref, step.title) + who, "   ".join(told)
 
 
 def _field(slot: str, field: FieldView) -> str:

@@ -51,6 +51,7 @@ FLUSH_AT = 128
 UNANSWERED = 5
 CONFLICTS = 3
 RETRY = timedelta(minutes=5)
+_AFTER = "An earlier write of the same record waits; this one goes after it."
 
 
 class Hand(msgspec.Struct, frozen=True):
@@ -118,7 +119,7 @@ class Performer:
             hand = self._hands[opened.step.account]
             async with self._gates[opened.step.account]:
                 if opened.step.account in blocked:
-                    outcome = self._later(opened, "An earlier write of the same record waits; this one goes after it.")
+                    outcome = self._later(opened, _AFTER)
                 elif (stop := self._stopped.get(opened.step.account)) is not None:
                     outcome = self._later(opened, stop.says)
                 else:
@@ -254,11 +255,11 @@ async def _unchanged_since(
         return
     item = await hand.resource.read(hand.session, scope, id_)
     if isinstance(item, Missing):
-        raise Gone(f"the record is not in {hand.label} any more")
+        raise Gone(f"The record is not in {hand.label} any more.")
     if isinstance(item, Seen):
         for slot in fields:
             if not same(item.fields.get(slot), before.get(slot)):
-                raise Replan(f"the record changed in {hand.label} meanwhile")
+                raise Replan(f"The record changed in {hand.label} meanwhile.")
 
 
 async def _remove(hand: Hand, scope: Scope, opened: OpenStep) -> Outcome:

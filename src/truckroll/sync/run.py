@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.kit.errors import SignIn
 from truckroll.model.records import KINDS
 from truckroll.sync.brakes import Brake, Emptied, Width, brakes
 from truckroll.sync.match import Matcher, coarse_keys
@@ -60,7 +61,10 @@ class Job:
 
 @dataclass(slots=True)
 class Report:
-    """What a pass found and did: `steps` were planned, `done` were carried out."""
+    """What a pass found and did: `steps` were planned, `done` were carried out.
+
+    `stopped_accounts` were left alone, with the reason; those in `signed_out` need a sign-in.
+    """
 
     scopes: list[ScopeReport] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
@@ -70,6 +74,7 @@ class Report:
     failures: list[tuple[Step, Outcome]] = field(default_factory=list)
     stops: tuple[Brake, ...] = ()
     stopped_accounts: dict[int, str] = field(default_factory=dict)
+    signed_out: frozenset[int] = frozenset()
 
     @property
     def waiting(self) -> frozenset[int]:
@@ -288,7 +293,9 @@ async def perform(
                 group.create_task(_perform_batch(performer, opened, room))
         if not report.outcomes["conflict"] and not report.outcomes["gone"]:
             break
-    report.stopped_accounts = {key: error.says for key, error in performer.stopped.items()}
+    stopped = performer.stopped
+    report.stopped_accounts = {key: error.says for key, error in stopped.items()}
+    report.signed_out = frozenset(k for k, error in stopped.items() if isinstance(error, SignIn))
 
 
 async def _perform_batch(

@@ -70,6 +70,13 @@ RULES = (
     ),
 )
 
+_NOT_SHARED = Rule(
+    GiveUp,
+    "{system} does not let this account use this calendar. Ask whose it is to share it with the "
+    "account.",
+    statuses=frozenset({403}),
+)
+
 
 def busy(response: Response) -> bool:
     """Tell whether a refusal (403) asks for a pause."""
@@ -172,7 +179,8 @@ def _url(session: Session, path: str, query: Mapping[str, Any]) -> str:
 
 def refuse(session: Session, response: Response, record: str = "") -> None:
     """Raise what a refusal means for a record (""), or for the calendar; a success passes."""
-    check(response, system=session.system, rules=RULES, record=record)
+    rules = RULES if record else (*RULES, _NOT_SHARED)
+    check(response, system=session.system, rules=rules, record=record)
 
 
 def data_of(session: Session, response: Response, record: str = "") -> bytes:
