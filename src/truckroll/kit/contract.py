@@ -5,7 +5,7 @@ A connector is a value: a frozen `Connector` whose resources hold plain async ca
 package and the model, nothing else.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -124,6 +124,7 @@ class Listing(Protocol):
 
 
 Read = Callable[[Session, Scope, str], Awaitable[Item]]
+ReadMany = Callable[[Session, Scope, Sequence[str]], Awaitable[Mapping[str, Item]]]
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -184,12 +185,14 @@ class Resource:
     """One kind of record at one system, and what can be done with it.
 
     `fields` names each field that the system holds and in what form it stores it. `writes` are
-    those that may be written; others are read only. `choose_id` returns the external id for a
-    create key where the client chooses. `find` looks a record up by mark. `conditional` says
-    that update and remove carry the merged version and fail when it is stale. `lag` is how long
-    a listing may stay behind a write. `snapshot` says that a complete listing shows one instant,
-    so that absence from it needs no second read. `notifies` names whom a write may notify, by
-    operation; `notifies_by` the same where an account's settings decide it.
+    those that may be written; others are read only. `read` shows a record as it is now, and
+    `read_many` several in few calls, each id with its answer. `choose_id` returns the external
+    id for a create key where the client chooses. `find` looks a record up by mark.
+    `conditional` says that update and remove carry the merged version and fail when it is
+    stale. `lag` is how long a listing may stay behind a write. `snapshot` says that a complete
+    listing shows one instant, so that absence from it needs no second read. `notifies` names
+    whom a write may notify, by operation; `notifies_by` the same where an account's settings
+    decide it.
     """
 
     kind: str
@@ -197,6 +200,7 @@ class Resource:
     listing: Listing
     writes: frozenset[str] = frozenset()
     read: Read | None = None
+    read_many: ReadMany | None = None
     create: Write | None = None
     update: Update | None = None
     cancel: Update | None = None

@@ -12,7 +12,7 @@ from truckroll.kit.errors import StartOver, VendorError
 from truckroll.model.time import AllDay, Timed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from truckroll.sync.ports import Reading, StoredScope
@@ -130,22 +130,41 @@ async def _confirmed(
     A tombstone is doubted where the sheet says that it may lie. Where lists lag behind, whatever
     differs from what is held is only a hint; of a scope that nothing is held of, nothing can be.
     """
-    read = resource.read
     lags = bool(resource.lag) and scope.live > 0
-    if read is None or not (lags or not resource.tombstones_final):
+    if resource.read is None or not (lags or not resource.tombstones_final):
         return page
     seen = [item.id for item in page.items if lags and isinstance(item, Seen)]
     held = await store.versions(scope.id, seen) if seen else {}
-    items: list[Item] = []
-    for item in page.items:
-        known = isinstance(item, Seen) and item.version is not None
-        if isinstance(item, Missing) or (
-            lags and not (known and held.get(item.id) == item.version)
-        ):
-            items.append(await read(session, scope.scope, item.id))
-        else:
-            items.append(item)
-    return msgspec.structs.replace(page, items=tuple(items))
+    doubtful = [
+        item.id
+        for item in page.items
+        if isinstance(item, Missing)
+        or (lags and not (isinstance(item, Seen) and _is_held(item, held)))
+    ]
+    now = await _read(resource, session, scope, doubtful)
+    return msgspec.structs.replace(page, items=tuple(now.get(item.id, item) for item in page.items))
+
+
+def _is_held(item: Seen, held: Mapping[str, str | None]) -> bool:
+    return item.version is not None and held.get(item.id) == item.version
+
+
+async def _read(
+    resource: Resource, session: Session, scope: StoredScope, ids: Sequence[str]
+) -> Mapping[str, Item]:
+    """Read records directly, together where the system can."""
+    read, many = resource.read, resource.read_many
+    if many is not None and ids:
+        return await many(session, scope.scope, ids)
+    assert read is not None or not ids
+    gate = asyncio.Semaphore(CONFIRM_AT_ONCE)
+
+    async def one(id_: str) -> tuple[str, Item]:
+        assert read is not None
+        async with gate:
+            return id_, await read(session, scope.scope, id_)
+
+    return dict(await asyncio.gather(*map(one, ids)))
 
 
 async def _finish(
@@ -209,17 +228,10 @@ async def _prove(
         return proven if resource.snapshot else []
     if resource.snapshot and not resource.lag:
         return suspects
-    gate = asyncio.Semaphore(CONFIRM_AT_ONCE)
-    read = resource.read
-
-    async def look(record: RecordRow) -> tuple[RecordRow, Item]:
-        async with gate:
-            return record, await read(session, scope.scope, record.external_id)
-
-    answers = await asyncio.gather(*(look(one) for one in suspects))
-    there = tuple(item for _, item in answers if not isinstance(item, Missing))
+    answers = await _read(resource, session, scope, [one.external_id for one in suspects])
+    there = tuple(item for item in answers.values() if not isinstance(item, Missing))
     if there:
         await store.store_page(
             scope.id, listing, resource.kind, Page(items=there), at=now(), keep_cursor=True
         )
-    return [record for record, item in answers if isinstance(item, Missing)]
+    return [one for one in suspects if isinstance(answers[one.external_id], Missing)]

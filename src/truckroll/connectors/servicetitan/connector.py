@@ -161,6 +161,7 @@ APPOINTMENTS = Resource(
     listing=listing.listing,
     writes=frozenset((*writes.PLANS, *writes.FIXED)),
     read=reads.read,
+    read_many=reads.read_many,
     create=creates.create,
     update=writes.update,
     cancel=writes.cancel,
