@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from truckroll.app import accounts
+from truckroll.app.copies import copies_of
 from truckroll.app.overlaps import overlaps_of
 from truckroll.app.systems import connector, scope_label
 from truckroll.app.trouble import TroubleError, known
@@ -210,6 +211,7 @@ def _context(
             scope_label=lambda id_: labels.get(id_, "a calendar"),
             source_place=place,
             overlaps=said,
+            copies=await copies_of(hub, installed, links),
             waiting=waiting,
             churn=partial(churning, recent),
         )

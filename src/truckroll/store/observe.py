@@ -101,7 +101,7 @@ def _again(
     order = next(orders)
     changed = decode_changed(held.changed) | dict.fromkeys(differing, order)
     arrives = state == "live" and (held.state != "live" or (said["owned"] and not held.owned))
-    fields = decode_fields(held.fields)
+    fields: Fields = decode_fields(held.fields)
     if isinstance(item, Seen):
         fields = known_after(fields, item.fields)
     row |= {

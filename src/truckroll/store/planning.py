@@ -116,6 +116,22 @@ class PlanningStore(Base):
         place = {"mirror": mirror, "scopes": list(scopes), "after": after, "limit": limit}
         return await self._records("unlinked", place)
 
+    async def came_before(
+        self, mirror: int, places: Sequence[tuple[int, str]]
+    ) -> list[tuple[tuple[int, str], RecordRow]]:
+        """Return for records (scope and external id) others of their scope with their coarse key.
+
+        These are kept in step by the mirror, and their other end was there before the record was.
+        """
+        asked = {
+            "mirror": mirror,
+            "scopes": [scope for scope, _ in places],
+            "external_ids": [external_id for _, external_id in places],
+        }
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["came_before"].replace(b"{record}", RECORD), asked)
+            return [((row[0], row[1]), record_row(row[2:])) async for row in cursor]
+
     async def unreadable(self, scopes: Sequence[int], *, limit: int = 1000) -> list[RecordRow]:
         """Return records of these scopes that are there but cannot be read, by id."""
         return await self._records("unreadable", {"scopes": list(scopes), "limit": limit})

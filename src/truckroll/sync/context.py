@@ -60,7 +60,9 @@ class Context:
     read in this run: nothing of them is weighed and nothing is written there. `match` searches
     the unlinked records of a place for what a link would create there. `source_place` is where
     records that a follower originates are created. `scope_label` names a scope for people.
-    `churn` says in a sentence which field of an end goes back and forth, or "".
+    `copies` are sentences by link key about records that another programme seems to have copied
+    from what is in step already. `churn` says in a sentence which field of an end goes back and
+    forth, or "".
     """
 
     mirror: Mirror
@@ -72,5 +74,6 @@ class Context:
     scope_label: Callable[[int], str]
     source_place: Place | None = None
     overlaps: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
     waiting: frozenset[int] = frozenset()
     churn: Callable[[int, Fields], str] = no_churn

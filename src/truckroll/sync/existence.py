@@ -93,6 +93,10 @@ def gated(work: Work) -> str:
     "" (all pass) · "wait" (never synced: the link is held) · freeze · follow · remove.
     """
     mirror, ctx = work.ctx.mirror, work.ctx
+    if says := ctx.copies.get(work.link.key):
+        work.hold_link("copied_back", says, "it goes as soon as its title or time is another one")
+        work.look_again(ctx.now)
+        return "wait"
     gates = [gate for _, gate in mirror.gates]
     if mirror.fold is not None and not work.link.fold:
         gates = [keyless(mirror.fold)]

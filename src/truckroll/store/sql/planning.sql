@@ -112,6 +112,23 @@ where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live' and r.owned and r
   and not exists (select from link_end e where e.record = r.id and e.mirror = %(mirror)s)
 order by r.id limit %(limit)s
 
+-- name: came_before
+-- The other way round, from links to records, the planner would walk all links of the mirror.
+select w.scope, w.external_id, {record}
+from unnest(%(scopes)s::bigint[], %(external_ids)s::text[]) w (scope, external_id)
+cross join lateral (
+  select id, scope, coarse, arrived from record
+  where scope = w.scope and external_id = w.external_id limit 1) own
+join record r on r.coarse = own.coarse and r.scope + 0 = own.scope and r.id <> own.id
+where r.state = 'live' and exists (
+  select from link_end e
+  join link l on l.id = e.link
+  join link_end f on f.link = e.link and f.side <> e.side
+  join record g on g.id = f.record
+  where e.record = r.id and e.mirror = %(mirror)s and e.state = 'live' and l.state = 'live'
+    and f.state = 'live' and g.arrived < own.arrived)
+order by r.id
+
 -- name: unreadable
 select {record} from record r
 where r.scope = any(%(scopes)s::bigint[]) and r.state = 'unreadable'
