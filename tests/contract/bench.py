@@ -84,13 +84,11 @@ class Read:
         return self.pages[-1].complete
 
     @property
-    def cursor(self) -> str:
-        cursor = self.pages[-1].cursor
-        assert cursor is not None, "the last page of a listing has a cursor"
-        return cursor
+    def cursor(self) -> str | None:
+        return self.pages[-1].cursor
 
 
-@dataclass
+@dataclass(repr=False)
 class Visit:
     """One test's stay at a system; see the module's docstring.
 
@@ -101,8 +99,9 @@ class Visit:
     `expired(cursor)` turns a cursor into one that the system does not know. `proxy` stands
     between the connector and the system where the system is a server. `writes_by` is the HTTP
     method of creates and updates, `creates_by` that of creates where it is another one;
-    `quiet_calls` what a pass without change costs. `server`
-    and `more` are whatever the connector's own tests need of the system.
+    `quiet_calls` what a pass without change costs. `has_cursor` is False where everything is read
+    each time, `tells_deletions` where a reading of changes does not show what was deleted: then a
+    whole one must. `server` and `more` are whatever the connector's own tests need of the system.
     """
 
     connector: Connector
@@ -121,8 +120,13 @@ class Visit:
     more: Any = None
     held: Held = field(default_factory=Held)
     quiet_calls: int = 1
+    has_cursor: bool = True
+    tells_deletions: bool = True
     writes_by: str = "PUT"
     creates_by: str = ""
+
+    def __repr__(self) -> str:
+        return f"a visit at {self.connector.title}"
 
     @property
     def resource(self) -> Resource:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import truckroll.connectors
+from truckroll.app.capabilities import sheet as sheet_of
+from truckroll.app.systems import connector, systems
 
 ROOT = Path(__file__).parents[2]
 SHEETS = sorted(Path(truckroll.connectors.__file__).parent.glob("*/quality.toml"))
@@ -48,6 +50,20 @@ def test_each_rule_is_proven_or_says_why_not(sheet):
         else:
             assert rule["status"] in {"todo", "exempt"}, name
             assert len(rule["reason"]) > 10, name
+
+
+@pytest.mark.parametrize("system", systems())
+def test_nothing_is_called_done_that_the_connector_cannot_do(system):
+    rules = sheet_of(system)
+    for resource in connector(system).resources.values():
+        can = {
+            "create-repeat-safe": resource.create is not None and resource.repeat_safe != "once",
+            "update-conditional": resource.conditional,
+            "update-keeps-unknown": resource.update is not None,
+            "remove-repeatable": resource.remove is not None,
+        }
+        for name, possible in can.items():
+            assert possible or rules.get(name, {}).get("status") != "done", name
 
 
 def exists(proof):

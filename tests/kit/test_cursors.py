@@ -186,6 +186,18 @@ async def test_a_snapshot_is_complete_only_if_nothing_slipped():
         assert [page.complete for page in pages] == [False, complete]
 
 
+async def test_a_snapshot_tells_only_what_is_not_held_yet():
+    class Held:
+        async def versions(self, ids):
+            held = {"1": "1", "2": "0", "4": "1"}
+            return {id_: held[id_] for id_ in ids if id_ in held}
+
+    fetch = answers({(None, "1"): Got((*rows(1, 2, 3), Missing("4")))})
+    (page,) = await everything(Snapshot(PageNumber(9)).pages(READING, fetch, Held()))
+    assert ids([page]) == ["2", "3", "4"]
+    assert (page.unchanged, page.complete) == (("1",), True)
+
+
 async def test_an_unchanged_tag_costs_one_question():
     fetch = answers({(None, None): Got(rows(1))})
     tags = ["t1", "t1", "t2"]

@@ -118,7 +118,9 @@ def _accounts(commands: Sub) -> None:
     group = _group(commands, "account", "the systems that the hub is signed in to")
     add = _command(group, "add", "accounts:add", "sign in to a system and keep the sign-in")
     add.add_argument("name", help="what you call it")
-    add.add_argument("--system", required=True, help="caldav, file, ical-feed")
+    add.add_argument(
+        "--system", required=True, help="as caldav or servicetitan; a wrong one names all"
+    )
     add.add_argument("--url", help="address of the server or feed")
     add.add_argument("--user", help="user name")
     _password(add)

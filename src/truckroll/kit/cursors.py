@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from truckroll.kit.contract import Item, Missing, Page, Unreadable
+from truckroll.kit.contract import Item, Known, Missing, Page, Seen, Unreadable
 from truckroll.kit.errors import GiveUp, RetryLater, StartOver
 from truckroll.kit.http import Limits
 from truckroll.kit.pace import utc_now
@@ -76,15 +76,29 @@ class Reading:
 class Snapshot:
     """No cursor: everything inside the extent is listed each time (Calendly, Acuity, Zoho).
 
-    The listing is complete unless rows slipped over a page border.
+    The listing is complete unless rows slipped over a page border. What is `known` in the same
+    version is named as unchanged.
     """
 
     paging: Paging
 
-    async def pages(self, reading: Reading, fetch: Fetch) -> AsyncIterator[Page]:
+    async def pages(
+        self, reading: Reading, fetch: Fetch, known: Known | None = None
+    ) -> AsyncIterator[Page]:
         """Yield all pages of `fetch(None, position)`."""
         async for page in _whole(self.paging, reading, fetch, cursor=None):
-            yield page
+            yield page if known is None else await _news(page, known)
+
+
+async def _news(page: Page, known: Known) -> Page:
+    """Return a page with what is held in the same version named as unchanged."""
+    versions = {
+        item.id: item.version for item in page.items if isinstance(item, Seen) and item.version
+    }
+    held = await known.versions(list(versions)) if versions else {}
+    same = {id_ for id_, version in versions.items() if held.get(id_) == version}
+    news = tuple(item for item in page.items if item.id not in same)
+    return msgspec.structs.replace(page, items=news, unchanged=tuple(sorted(same)))
 
 
 async def _whole(

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import pytest
 
 from truckroll.connectors.acme_dispatch import wire
-from truckroll.kit.contract import Missing, Unreadable
+from truckroll.kit.contract import Missing, Seen, Unreadable
 from truckroll.kit.errors import HoldRecord
 from truckroll.model.records import Address
 from truckroll.model.time import AllDay, Timed
@@ -30,9 +30,16 @@ ROW = {
 WHEN = Timed(start=datetime(2026, 11, 30, 9), zone="America/Los_Angeles", seconds=5400)
 
 
-def shown(zone="", **changes):
+def item(zone="", **changes):
+    """Return the item of a row with changes; what is ... is left out of it."""
     row = {name: value for name, value in {**ROW, **changes}.items() if value is not ...}
     return wire.item("v-7", json.dumps(row).encode(), zone)
+
+
+def shown(zone="", **changes):
+    seen = item(zone, **changes)
+    assert isinstance(seen, Seen), seen
+    return seen
 
 
 def test_a_row_is_read():
@@ -46,7 +53,7 @@ def test_a_row_is_read():
     }
     assert (seen.mark, seen.problems) == ("00ff", ())
     assert shown(reference="PO 7").mark is None
-    assert shown(deleted=True) == Missing("v-7")
+    assert item(deleted=True) == Missing("v-7")
 
 
 #if etag
@@ -84,10 +91,10 @@ def test_an_unknown_status_is_named_and_not_guessed():
     ],
 )
 def test_a_row_that_cannot_be_read_says_why(changes, why):
-    item = shown(**changes)
-    assert isinstance(item, Unreadable)
-    assert why in item.reason
-    assert "v-7" in item.reason
+    refused = item(**changes)
+    assert isinstance(refused, Unreadable)
+    assert why in refused.reason
+    assert "v-7" in refused.reason
 
 
 def test_the_account_s_zone_stands_in():
