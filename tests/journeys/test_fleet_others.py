@@ -1,17 +1,22 @@
 """Other programmes and people at the same calendars: foreign mirrors, moved events, split series."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from aiohttp import ClientSession
 
 from support.company import brief
 from support.fleet import ZONE, fleet
+from support.ring import instant, office
 from truckroll.app import passes
 from truckroll.recipes.compile import builtin
+from truckroll_sim.google_calendar.desk import Writer
 
 SAMPLE = {"technicians": 3, "appointments": 3, "customers": 3, "days": 3, "crew_share": 0}
 CIRCLE = "calendar-to-calendar"
-BEGIN = datetime(2031, 3, 3, 15, tzinfo=UTC)
+TODAY = datetime.now(ZoneInfo(ZONE)).replace(hour=9, minute=0, second=0, microsecond=0)
+BEGIN = TODAY + timedelta(days=7)
 
 
 def live(acme, book):
@@ -126,3 +131,111 @@ async def test_a_copy_that_comes_back_is_told_and_goes_once_it_is_something_else
         acme.google.records["events"].edit(key, {"summary": "My own"}, {"calendar": one})
         later = await go(acme)
         assert later.by_op == {"create": 1}, brief(later)
+
+
+def moves(acme, key, book, there):
+    """Let a person move an event into another calendar, as the screen's menu does."""
+    world, desk = acme.google.world, acme.google.desk
+    writer = Writer(world.books[book].data_owner, "owner")
+    desk.move(world.books[book], key, world.books[there], writer)
+
+
+@pytest.mark.fault("F48")
+@pytest.mark.fault("AT-22")
+async def test_an_event_moved_to_another_calendar_of_the_source_keeps_its_copy(store, tmp_path):
+    async with fleet(store, tmp_path, **SAMPLE) as acme:
+        one, other, third = sorted(acme.emails.values())
+        await copies(acme, [one, other], third)
+        key = add(acme, one, "Wanders")["id"]
+        add(acme, other, "Stays", day=1)
+        assert (await go(acme)).by_op == {"create": 2}
+        before = live(acme, third)
+        for book, there in ((one, other), (other, one), (one, other)):
+            moves(acme, key, book, there)
+            moved = await go(acme)
+            assert (moved.writes, moved.failed) == (0, 0), brief(moved)
+            assert live(acme, third) == before
+        acme.google.records["events"].edit(key, {"summary": "Arrived"}, {"calendar": other})
+        assert (await go(acme)).by_op == {"update": 1}
+        assert live(acme, third).keys() == before.keys()
+        assert {one["summary"] for one in live(acme, third).values()} == {"Arrived", "Stays"}
+        acme.google.records["events"].remove(key, {"calendar": other})
+        assert (await go(acme)).by_op == {"cancel": 1}
+        assert (await go(acme)).writes == 0
+
+
+async def test_a_visit_moved_into_a_colleagues_calendar_is_put_back_once(store, tmp_path):
+    async with fleet(store, tmp_path, **SAMPLE) as acme:
+        work = await office(acme, 48)
+        await acme.apply()
+        event = next(iter(acme.events()))
+        theirs = next(one for one in acme.emails.values() if one != event["calendarId"])
+        moves(acme, event["id"], event["calendarId"], theirs)
+        view = await acme.apply()
+        assert view.by_op == {"create": 1}, brief(view)
+        assert not work.should() - work.does()
+        left = work.does() - work.should()
+        assert [one[0] for one in left.elements()] == [theirs]
+        assert (await acme.apply()).writes == 0
+
+
+def stamp(at):
+    """An instant as ids of visits and rules have it."""
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def visit_id(series, begin, week):
+    """The id of one visit of a weekly series."""
+    return f"{series['id']}_{stamp(begin + timedelta(weeks=week))}"
+
+
+async def visits(acme, book):
+    """All visits in a calendar as Google itself counts them out."""
+    token = acme.google.acts["sign-in"]({})["access_token"]
+    url = f"{acme.box.address}/google-calendar/calendar/v3/calendars/{book}/events"
+    head = {"Authorization": f"Bearer {token}"}
+    asked = {"singleEvents": "true", "maxResults": "2500"}
+    async with ClientSession() as client, client.get(url, params=asked, headers=head) as got:
+        items = (await got.json())["items"]
+    return sorted((instant(one["start"]["dateTime"]), one["summary"]) for one in items)
+
+
+@pytest.mark.fault("F48")
+@pytest.mark.fault("AT-08")
+@pytest.mark.parametrize("two_way", ["off", "on"])
+async def test_this_and_following_in_google_loses_and_doubles_no_visit(store, tmp_path, two_way):
+    async with fleet(store, tmp_path, **SAMPLE) as acme:
+        one, other, _ = sorted(acme.emails.values())
+        await copies(acme, [one], other, two_way=two_way)
+        events = acme.google.records["events"]
+        rule = {"recurrence": ["RRULE:FREQ=WEEKLY;COUNT=10"]}
+        whole = add(acme, one, "Weekly", **rule)
+        for week, change in ((2, {"summary": "Early one"}), (8, {"summary": "Late one"})):
+            events.edit(visit_id(whole, BEGIN, week), change, {"calendar": one})
+        first = await go(acme)
+        assert first.failed == 0, brief(first)
+        assert await visits(acme, other) == await visits(acme, one)
+        assert len(await visits(acme, other)) == 10
+        (key,) = (id_ for id_, event in live(acme, other).items() if "recurrence" in event)
+
+        cut = BEGIN + timedelta(weeks=5)
+        until = stamp(cut - timedelta(seconds=1))
+        ends = {"recurrence": [f"RRULE:FREQ=WEEKLY;UNTIL={until}"]}
+        events.edit(whole["id"], ends, {"calendar": one})
+        begin = cut + timedelta(hours=2)
+        body = {
+            "summary": "Weekly",
+            "start": {"dateTime": begin.isoformat(), "timeZone": ZONE},
+            "end": {"dateTime": (begin + timedelta(hours=1)).isoformat(), "timeZone": ZONE},
+            "recurrence": ["RRULE:FREQ=WEEKLY;COUNT=5"],
+        }
+        later = events.add(body, {"calendar": one})
+        events.edit(visit_id(later, begin, 3), {"summary": "Late one"}, {"calendar": one})
+        split = await go(acme)
+        assert split.failed == 0, brief(split)
+        assert split.by_op == {"create": 1, "update": 1}, brief(split)
+        assert key in live(acme, other)
+        assert await visits(acme, other) == await visits(acme, one)
+        assert len(await visits(acme, other)) == 10
+        again = await go(acme)
+        assert (again.writes, again.held) == (0, 0), brief(again)

@@ -42,6 +42,8 @@ def line_up(work: Work) -> None:
         if len(here) > 1:
             here.sort(key=lambda at: at.end.generation)
             _take_back(here)
+            if side == "source":
+                _moved_back(here)
             _seen_before(work, here[:-1])
         at = here[-1]
         _let_go(at)
@@ -62,6 +64,12 @@ def _take_back(here: list[At]) -> None:
         if here[-1].waits:
             return
         here.pop().become("gone", "taken_back")
+
+
+def _moved_back(here: list[At]) -> None:
+    """Let an earlier record stand that is there again after the later one went."""
+    if here[-1].state == "gone" and not here[-1].end.removed_by_hub:
+        here.sort(key=lambda at: at.state == "live")
 
 
 def _seen_before(work: Work, earlier: list[At]) -> None:
