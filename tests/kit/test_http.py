@@ -247,7 +247,7 @@ async def test_a_write_on_a_connection_that_died_is_not_repeated_in_silence(serv
 
 async def test_a_refused_connection_is_safe_to_try_again_for_writes(client, unused_tcp_port):
     http = await client(f"http://127.0.0.1:{unused_tcp_port}/")
-    with pytest.raises(RetryLater, match="cannot be connected to"):
+    with pytest.raises(RetryLater, match="cannot be reached at"):
         await http.request("POST", "/", body=b"x")
     assert http.calls == 3
 

@@ -9,8 +9,9 @@ from truckroll.app.hub import Hub
 from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError, known, mended_by_sign_in
 from truckroll.kit.contract import Connector, Scope, Session
-from truckroll.kit.errors import SignIn, VendorError
+from truckroll.kit.errors import RetryLater, SignIn, VendorError
 from truckroll.kit.http import Http, Offline, open_client
+from truckroll.kit.outcomes import BY_ITSELF
 from truckroll.store.accounts import Account
 
 # Settings that are no secret, and by which somebody says who they are.
@@ -101,6 +102,11 @@ async def _scopes(account: Account, speaks: Connector, *, new: bool = False) -> 
             says = f"{speaks.title} refuses the {names or 'sign-in'} of “{account.name}”"
             raise TroubleError(f"{says}; nothing was kept. Check them and try again.") from error
         raise TroubleError(mended_by_sign_in(error.says, account.name)) from error
+    except RetryLater as error:
+        if new:
+            says = f"{error.says.replace(BY_ITSELF, '')} Nothing was kept; try again later."
+            raise TroubleError(says) from error
+        raise TroubleError(error.says) from error
     except VendorError as error:
         raise TroubleError(error.says) from error
     if not found:

@@ -46,7 +46,7 @@ def failures(
     stopped = []
     for account, says in report.stopped_accounts.items():
         waits = len(alike.pop((account, says), ()))
-        told = f"{says} {_waiting(waits)}" if waits else says
+        told = f"{_waiting(waits, job.hands[account].label)}: {says}" if waits else says
         out = account in report.signed_out
         stopped.append(mended_by_sign_in(told, _name(job, account)) if out else told)
     writes = []
@@ -80,10 +80,10 @@ def _unread(
     return told
 
 
-def _waiting(number: int) -> str:
+def _waiting(number: int, where: str) -> str:
     if number == 1:
-        return "1 change waits and is not lost."
-    return f"{number:,} changes wait in order and nothing is lost."
+        return f"1 change for {where} waits and is not lost"
+    return f"{number:,} changes for {where} wait in order and nothing is lost"
 
 
 def _name(job: Job, account: int) -> str:

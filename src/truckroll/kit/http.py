@@ -422,7 +422,7 @@ class Client:
         except BrokenError:
             raise _LostError("sent an answer that cannot be unpacked", sent=True) from None
         except aiohttp.ClientConnectorError:
-            raise _LostError("cannot be connected to", sent=False) from None
+            raise _LostError(f"cannot be reached at {url.host}", sent=False) from None
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise

@@ -7,6 +7,7 @@ from truckroll.kit.answers import Response
 from truckroll.kit.errors import OutcomeUnknown, RetryLater, SignIn, VendorError
 
 Busy = Callable[[Response], bool]
+BY_ITSELF = "; it is tried again by itself"
 _SURELY_NOT_DONE = frozenset({501, 505, 507})
 
 
@@ -32,7 +33,7 @@ def lost(system: str, what: str, *, unknown: bool) -> VendorError:
             f"{system} {what} after a change was sent to it, which may have been done or not; that "
             "is looked up before anything is tried again."
         )
-    return RetryLater(f"{system} {what}; it is tried again by itself.")
+    return RetryLater(f"{system} {what}{BY_ITSELF}.")
 
 
 def failed(system: str, status: int, *, unknown: bool) -> VendorError:
@@ -42,7 +43,7 @@ def failed(system: str, status: int, *, unknown: bool) -> VendorError:
             f"{system} had a failure of its own during a change, which may have been done or not; "
             f"that is looked up before anything is tried again [{status}]."
         )
-    return RetryLater(f"{system} had a failure of its own; it is tried again by itself [{status}].")
+    return RetryLater(f"{system} had a failure of its own{BY_ITSELF} [{status}].")
 
 
 def paused(system: str, seconds: float, status: int | None = None) -> RetryLater:
