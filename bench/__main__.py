@@ -8,12 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import calendars, growth, planning, rows
+from bench import calendars, growth, planning, rows, vendors
 from bench.figures import Figure, keep, machine, table, versions
 from support import servers
 from truckroll.store.embedded import Embedded
 
-PARTS = ("cyrus", "radicale", "planning", "growth", "store")
+PARTS = ("cyrus", "radicale", "vendors", "planning", "growth", "store")
 PAIRS = {"cyrus": 5, "radicale": 1}  # a pair of 1,000 events takes Radicale two minutes
 
 
@@ -55,6 +55,9 @@ async def _store(args: argparse.Namespace) -> list[Figure]:
 def _figures(part: str, args: argparse.Namespace) -> list[Figure]:
     if part in calendars.SERVERS:
         return _calendars(part, args)
+    if part == "vendors":
+        many = args.events * 2
+        return vendors.figures(visits=many, technicians=min(40, many // 10), rounds=args.rounds)
     if part == "planning":
         return planning.figures(count=args.events * 10, rounds=args.rounds)
     if part == "growth":

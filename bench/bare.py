@@ -1,8 +1,9 @@
 """The bare loops: the least that has to be sent, by aiohttp at the given concurrency.
 
-    bare.py PLAN     a JSON file: lists (address and sync token each), puts (address, body)
+    bare:main PLAN     a JSON file: lists (address and sync token each), puts (address, body)
+    bare:replay PLAN   a JSON file: a token, and calls (address, body) to be sent as they are
 
-Prints the new sync tokens as JSON. Nothing is parsed, compared or kept.
+The first prints the new sync tokens as JSON. Nothing is parsed, compared or kept.
 """
 
 import asyncio
@@ -47,6 +48,25 @@ async def send(plan: dict) -> list[str]:
         tokens = await asyncio.gather(*(ask(url, token) for url, token in plan["lists"]))
         await asyncio.gather(*(put(url, body) for url, body in plan["puts"]))
     return list(tokens)
+
+
+async def again(plan: dict) -> None:
+    """Send recorded multipart calls one after the other."""
+    proof = {"Authorization": f"Bearer {plan['token']}"}
+    async with aiohttp.ClientSession() as session:
+        for url, body in plan["calls"]:
+            boundary = body.split("\r\n", 1)[0].removeprefix("--")
+            headers = proof | {"Content-Type": f'multipart/mixed; boundary="{boundary}"'}
+            if not body.startswith("--"):
+                headers["Content-Type"] = "application/json"
+            async with session.post(url, data=body.encode(), headers=headers) as answer:
+                text = await answer.text()
+                assert answer.status == 200, text
+
+
+def replay() -> int:
+    asyncio.run(again(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    return 0
 
 
 def main() -> int:
