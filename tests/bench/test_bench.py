@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench import bare, calendars, events, figures, growth, planning, rows
+from bench import bare, calendars, events, figures, growth, planning, rows, vendors
 from support import servers
 
 
@@ -41,6 +41,12 @@ def test_both_sides_and_the_bare_loop_write_the_same():
 def test_the_bare_loop_finds_the_token_of_a_list():
     assert bare._TOKEN.findall("<D:sync-token>t1</D:sync-token>") == ["t1"]
     assert bare._TOKEN.findall("<sync-token>t2</sync-token>") == ["t2"]
+
+
+def test_the_hub_and_the_bare_loop_fill_the_same_calendars():
+    found = vendors.figures(visits=40, technicians=4, rounds=1)
+    assert [one.what.split(",")[0] for one in found][-1] == "no change"
+    assert len(found) == 5
 
 
 def test_a_pass_is_measured_at_each_size():
