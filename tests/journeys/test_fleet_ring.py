@@ -16,6 +16,12 @@ def xandikos():
         yield server
 
 
+@pytest.fixture
+def other_radicale():
+    with servers.radicale(password="secret") as server:
+        yield server
+
+
 async def _a_ring(store, tmp_path, one, other, seed, *, rounds, edits):
     """Each round is so many edits at random places: each costs one write per other system."""
     async with fleet(store, tmp_path, choices=TWO_WAY, **SAMPLE) as acme:
@@ -53,3 +59,25 @@ async def test_a_thousand_edits_in_a_ring_each_go_round_once(
     store, tmp_path, fresh_radicale, xandikos, seed
 ):
     await _a_ring(store, tmp_path, fresh_radicale, xandikos, seed=seed, rounds=40, edits=25)
+
+
+@pytest.mark.fault("AT-03")
+@pytest.mark.fault("AT-04")
+@pytest.mark.parametrize("missing", ["recreate", "accept"])
+@pytest.mark.parametrize("where", [0, 1, 2])
+async def test_what_one_recipe_takes_out_and_another_puts_back_comes_to_rest(
+    store, tmp_path, fresh_radicale, other_radicale, where, missing
+):
+    few = {**SAMPLE, "appointments": 3}
+    async with fleet(store, tmp_path, choices=TWO_WAY, **few) as acme:
+        circle = await ring(acme, 5, fresh_radicale, other_radicale, missing=missing)
+        await circle.settle()
+        place = circle.places[where]
+        place.remove(min(place.read()))
+        await circle.settle(most=8)
+        circle.office.hours.rest()
+        await circle.settle(most=8)
+        assert not circle.office.should() - circle.office.does()
+        if where == 0 or missing == "accept":
+            assert not circle.same(), circle.same()
+            assert not circle.office.differs(), circle.office.differs()

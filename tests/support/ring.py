@@ -483,7 +483,7 @@ class Ring:
             place.edit(key, notes=f"Line {self.number}\nR&D <see>")
 
 
-async def ring(acme: Fleet, seed: int, first: Server, second: Server) -> Ring:
+async def ring(acme: Fleet, seed: int, first: Server, second: Server, **choices: str) -> Ring:
     """Close the ring around a fleet of one technician; nothing is in step yet."""
     at_work = await office(acme, seed)
     (email,) = acme.emails.values()
@@ -501,5 +501,5 @@ async def ring(acme: Fleet, seed: int, first: Server, second: Server) -> Ring:
             "to": f"{other.account}/{other.title}",
             "zone": ZONE,
         }
-        await acme.hub.store.install_recipe(name, text, bound, {"two_way": "on"})
+        await acme.hub.store.install_recipe(name, text, bound, {"two_way": "on", **choices})
     return Ring(at_work, places)

@@ -1,11 +1,13 @@
-"""Records that another programme made of what the hub wrote: they would come back for ever."""
+"""New records that are no news: copies of what the hub wrote, and what comes and goes for ever."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from truckroll.model.records import as_text
 from truckroll.model.time import AllDay, Timed
+from truckroll.sync.churn import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,32 +18,45 @@ if TYPE_CHECKING:
     from truckroll.sync.types import End, Link
 
 _LEAST = 8  # so much of a title must be left for what was cut to be the same
+_MOST = 3  # so often something may come and go within the hour before it has to wait
 
 
 async def copies_of(hub: Hub, installed: Installed, links: Sequence[Link]) -> dict[str, str]:
-    """Return for links, by key, what their new record is a copy of, in a sentence.
+    """Return for links, by key, why their new record seems to be no news, in a sentence.
 
     Where another programme copies the same two places into each other, a copy of ours comes back
     as a new record; copied again it would never end. It stands at the same time under the same
-    title, perhaps cut, as one that was in step before it came. A mirror that fans out or folds
-    has other places on its sides, and is not asked.
+    title, perhaps cut, as one that was in step before it came. Where one recipe puts back what
+    another one takes out, the same comes and goes. A mirror that fans out or folds has other
+    places on its sides, and is not asked.
     """
     if installed.mirror.per or installed.mirror.fold is not None:
         return {}
-    alone = {
-        (end.scope, end.external_id): (link.key, end) for link in links if (end := _lone(link))
-    }
+    lone = ((link.key, end) for link in links if (end := _lone(link)))
+    alone = {(end.scope, end.external_id): (key, end) for key, end in lone}
     if not alone:
         return {}
-    found = {}
-    for place, other in await hub.store.came_before(installed.mirror_id, list(alone)):
+    said: dict[str, str] = {}
+    went: Counter[str] = Counter()
+    since = hub.now() - HOUR
+    for place, other in await hub.store.came_before(installed.mirror_id, list(alone), since=since):
         key, end = alone[place]
-        if _alike(end.shown, other.fields):
-            found[key] = (
-                f"another programme seems to have copied it from “{as_text(other.fields['title'])}”"
-                " of the same time, which is in step already"
+        if not _alike(end.shown, other.fields):
+            continue
+        if other.state == "live":
+            title = as_text(other.fields.get("title"))
+            said[key] = (
+                f"another programme seems to have copied it from “{title}” of the same time, "
+                "which is in step already"
             )
-    return found
+        else:
+            went[key] += 1
+    often = {key: count for key, count in went.items() if count >= _MOST}
+    return {
+        key: f"it came and went {count} times within the hour; two recipes or programmes may "
+        "work against each other"
+        for key, count in often.items()
+    } | said
 
 
 def _lone(link: Link) -> End | None:

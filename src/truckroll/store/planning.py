@@ -117,14 +117,16 @@ class PlanningStore(Base):
         return await self._records("unlinked", place)
 
     async def came_before(
-        self, mirror: int, places: Sequence[tuple[int, str]]
+        self, mirror: int, places: Sequence[tuple[int, str]], *, since: datetime
     ) -> list[tuple[tuple[int, str], RecordRow]]:
         """Return for records (scope and external id) others of their scope with their coarse key.
 
-        These are kept in step by the mirror, and their other end was there before the record was.
+        These are live, kept in step by the mirror, and their other end was there before the
+        record was; or they are gone since an instant.
         """
         asked = {
             "mirror": mirror,
+            "since": since,
             "scopes": [scope for scope, _ in places],
             "external_ids": [external_id for _, external_id in places],
         }

@@ -102,7 +102,8 @@ def gated(work: Work) -> str:
     """
     mirror, ctx = work.ctx.mirror, work.ctx
     if says := ctx.copies.get(work.link.key):
-        work.hold_link("copied_back", says, "it goes as soon as its title or time is another one")
+        release = "it goes as soon as its title or time is another one, or that is over"
+        work.hold_link("copied_back", says, release)
         work.look_again(ctx.now)
         return "wait"
     gates = [gate for _, gate in mirror.gates]

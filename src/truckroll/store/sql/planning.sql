@@ -120,7 +120,7 @@ cross join lateral (
   select id, scope, coarse, arrived from record
   where scope = w.scope and external_id = w.external_id limit 1) own
 join record r on r.coarse = own.coarse and r.scope + 0 = own.scope and r.id <> own.id
-where r.state = 'live' and exists (
+where r.state = 'gone' and r.gone_at >= %(since)s or r.state = 'live' and exists (
   select from link_end e
   join link l on l.id = e.link
   join link_end f on f.link = e.link and f.side <> e.side
