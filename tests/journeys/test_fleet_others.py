@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 
 from support.company import brief
-from support.fleet import ZONE, fleet
+from support.fleet import RECIPE, ZONE, fleet
 from support.ring import instant, office
 from truckroll.app import passes
 from truckroll.recipes.compile import builtin
@@ -239,3 +239,21 @@ async def test_this_and_following_in_google_loses_and_doubles_no_visit(store, tm
         assert len(await visits(acme, other)) == 10
         again = await go(acme)
         assert (again.writes, again.held) == (0, 0), brief(again)
+
+
+async def test_an_event_that_was_there_already_is_taken_up_and_nothing_waits(store, tmp_path):
+    async with fleet(store, tmp_path, **SAMPLE) as acme:
+        await acme.apply()
+        events = acme.google.records["events"]
+        for event in acme.events():
+            book = {"calendar": event["calendarId"]}
+            events.remove(event["id"], book)
+            events.add({name: event[name] for name in ("summary", "start", "end")}, book)
+        text = builtin()[RECIPE].replace(f'name = "{RECIPE}"', 'name = "anew"', 1)
+        bound = {"from": "titan", "to": "google", "zone": ZONE}
+        await store.install_recipe("anew", text, bound, {})
+        first = await passes.apply(acme.hub, "anew", confirmed=1000)
+        assert first.by_op == {"update": 3}, brief(first)
+        assert {name for step in first.steps for name in step.fields} == {"location", "notes"}
+        assert (first.held, first.failed) == (0, 0), brief(first)
+        assert (await passes.apply(acme.hub, "anew")).writes == 0

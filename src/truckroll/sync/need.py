@@ -165,6 +165,8 @@ def need(work: Work, at: At) -> None:
         want = line.render(agreed) if line.inputs[0] in agreed else wanted(work, line)
         if slot in given and slot not in holds and (given[slot] is want or given[slot] == want):
             continue
+        if want is None and agreed.keys().isdisjoint(line.inputs):
+            continue  # nobody ever spoke of it, so what stands there was not given by us
         if _needed(work, at, slot, want):
             assert not isinstance(want, Problem)
             fields[slot] = want
