@@ -235,7 +235,7 @@ def _refusal(system: str, body: bytes, status: int) -> VendorError:
     if error in {"invalid_client", "unauthorized_client", "unsupported_grant_type"}:
         return GiveUp(
             f"{system} does not accept this app's client id or secret. "
-            f"Check them where the app is registered [{status}]."
+            f"Look them up where the app is registered, and give the right ones [{status}]."
         )
     if error in {"temporarily_unavailable", "server_error", "slow_down"}:
         return RetryLater(

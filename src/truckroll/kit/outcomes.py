@@ -50,7 +50,7 @@ def paused(system: str, seconds: float, status: int | None = None) -> RetryLater
     """Return the error for a pause that a system asked for and that is not waited for here."""
     code = f" [{status}]" if status else ""
     return RetryLater(
-        f"{system} asked for a pause; it is asked again after {_length(seconds)}{code}.",
+        f"{system} asked for a pause; it goes on by itself after {_length(seconds)}{code}.",
         after=timedelta(seconds=seconds),
     )
 

@@ -277,9 +277,11 @@ async def _done(hand: Hand, scope: Scope, opened: OpenStep, reply: Reply, now: C
     if seen is None and hand.resource.read is not None:
         seen = await hand.resource.read(hand.session, scope, reply.id)
     if isinstance(seen, Missing):
-        return Outcome(step=opened.id, kind="unknown", says="it was written and is not there yet")
+        says = f"{hand.label} took this, but does not show it yet; it is looked for again."
+        return Outcome(step=opened.id, kind="unknown", says=says)
     if not isinstance(seen, Seen):
-        says = seen.reason if isinstance(seen, Unreadable) else "the answer shows nothing"
+        says = f"{hand.label} took this, but its answer does not show it; it is looked for again."
+        says = seen.reason if isinstance(seen, Unreadable) else says
         return Outcome(step=opened.id, kind="unknown", says=says, external_id=reply.id)
     step, how = opened.step, _how(hand.resource)
     sent = step.whole if step.op == "create" else step.fields

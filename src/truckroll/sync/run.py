@@ -111,7 +111,10 @@ async def _recover(job: Job) -> None:
     for opened in await job.store.open_intents(job.recipe):
         hand, scope = job.hands.get(opened.step.account), scopes.get(opened.step.scope)
         if hand is not None and scope is not None:
-            says = "the answer to a write was lost"
+            says = (
+                f"The answer of {hand.label} to a write was lost; it is looked up before anything "
+                "is tried again."
+            )
             outcomes.append(await look_up(hand, scope, opened, says, now=job.now))
     if outcomes:
         await job.store.finish(0, outcomes, at=job.now())

@@ -50,8 +50,8 @@ RULES = (
     ),
     Rule(
         GiveUp,
-        "The Calendar API is not switched on in the project of {system}. Switch it on in the "
-        "console.",
+        "The Calendar API is not switched on in the Google project of this account's app. Switch "
+        "it on in the console.",
         statuses=frozenset({403}),
         at=_REASON,
         codes=frozenset({"accessNotConfigured", "SERVICE_DISABLED"}),
