@@ -58,7 +58,7 @@ async def test_an_edit_in_a_ring_goes_round_once(store, tmp_path, fresh_radicale
 async def test_a_thousand_edits_in_a_ring_each_go_round_once(
     store, tmp_path, fresh_radicale, xandikos, seed
 ):
-    await _a_ring(store, tmp_path, fresh_radicale, xandikos, seed=seed, rounds=40, edits=25)
+    await _a_ring(store, tmp_path, fresh_radicale, xandikos, seed=seed, rounds=20, edits=50)
 
 
 @pytest.mark.fault("AT-03")
