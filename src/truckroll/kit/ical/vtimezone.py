@@ -139,29 +139,26 @@ def offset_at(
 @lru_cache(maxsize=4096)
 def changes(zone: str, year: int) -> tuple[Change, ...]:
     """Return the changes of the clocks of an IANA zone in a (UTC) year."""
-    info = zone_info(zone)
+    info, nothing = zone_info(zone), timedelta(0)
 
-    def state(at: datetime) -> tuple[timedelta, timedelta, str]:
-        local = at.astimezone(info)
-        nothing = timedelta(0)
-        return local.utcoffset() or nothing, local.dst() or nothing, local.tzname() or zone
+    def offset(at: datetime) -> timedelta:
+        return at.astimezone(info).utcoffset() or nothing
 
     begin = datetime(year, 1, 1, tzinfo=UTC)
     end = datetime(year + 1, 1, 1, tzinfo=UTC)
     marks = [begin + timedelta(days=n) for n in range((end - begin).days)] + [end]
     found = []
-    for early, late in pairwise(marks):
-        before, after = state(early), state(late)
+    for (first, before), (last, after) in pairwise((mark, offset(mark)) for mark in marks):
         if before == after:
             continue
-        low, high = early, late
+        low, high = first, last
         while high - low > timedelta(seconds=1):
             middle = low + (high - low) // 2
             middle = middle.replace(microsecond=0)
-            low, high = (middle, high) if state(middle) == before else (low, middle)
-        daylight = after[0] > before[0] and bool(before[1] or after[1])
-        if before[0] != after[0]:
-            found.append(Change(high, before[0], after[0], after[2], daylight))
+            low, high = (middle, high) if offset(middle) == before else (low, middle)
+        early, late = first.astimezone(info), last.astimezone(info)
+        daylight = after > before and bool(early.dst() or late.dst())
+        found.append(Change(high, before, after, late.tzname() or zone, daylight))
     return tuple(found)
 
 
