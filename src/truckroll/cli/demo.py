@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from truckroll.app.calendars import USER, Calendars
 from truckroll.app.demo import TECHNICIANS, ZONE, Table
-from truckroll.store.embedded import Embedded
-from truckroll.store.open import URL_VARIABLE
+from truckroll.store.embedded import URL_VARIABLE, Embedded
 
 if TYPE_CHECKING:
     from argparse import Namespace

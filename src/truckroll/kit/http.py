@@ -204,6 +204,7 @@ class Client:
         self.account = account
         self.log: deque[Call] = deque(maxlen=_LOG_LINES)
         self._base = self._checked(transport.base_url)
+        self._query_auth = transport.auth if isinstance(transport.auth, QueryAuth) else None
 
     def __repr__(self) -> str:
         return f"Client({self.system}, {self.account}, {self._calls} calls)"
@@ -249,10 +250,13 @@ class Client:
 
     def _join(self, base: URL, url: str) -> URL:
         try:
-            joined = str(base.join(URL(url)))
+            joined = base.join(URL(url))
+            if joined.authority == self._base.authority and joined.scheme == self._base.scheme:
+                return joined  # no other server than the one that was checked
+            text = str(joined)
         except ValueError:
             raise GiveUp(f"An address that {self.system} gave cannot be read.") from None
-        return self._checked(joined)
+        return self._checked(text)
 
     async def _persist(self, job: _Job) -> Response:
         """Send until there is an answer, or no more sense in asking."""
@@ -368,8 +372,8 @@ class Client:
         auth = self._transport.auth
         if auth is not None:
             headers |= await auth.headers()
-        if isinstance(auth, QueryAuth):
-            url = url.update_query(await auth.query())
+        if self._query_auth is not None:
+            url = url.update_query(await self._query_auth.query())
         return headers | dict(given), url
 
     async def _exchange(
