@@ -82,41 +82,39 @@ def _take_in(work: Work, source: At) -> frozenset[str]:
     """Take the authority's first word on everything; what no map can carry is held."""
     if not source.weighable:
         return NOTHING
-    shown = source.shown
-    agreed: dict[str, Value] = {}
-    said: list[Line] = []
-    for line in source.lines:
-        slot, invert = line.slot, line.invert
-        if slot not in shown:
+    shown, shape = source.shown, work.ctx.mirror.shapes["source"]
+    said = {slot: shown[slot] for slot in shape.slots if slot in shown}
+    agreed = said.copy()
+    for line in shape.made:
+        slot = line.slot
+        if slot not in said:
             continue
-        if invert is not None:
-            value = invert(shown[slot])
-            if isinstance(value, Problem):
-                _hold_unmapped(work, source, line, value)
-                continue
-            agreed.setdefault(line.inputs[0], value)
-        said.append(line)
-    given = dict(shown)
-    for line in said:
-        want = line.render(agreed) if line.inputs[0] in agreed else None
-        if want is not None and not isinstance(want, Problem):
-            given[line.slot] = want
+        del agreed[slot]
+        meant = line.invert(said[slot]) if line.invert is not None else None
+        if isinstance(meant, Problem):
+            _hold_unmapped(work, source, line, meant)
+            del said[slot]
+        elif line.invert is not None:
+            agreed[line.inputs[0]] = meant
     work.agree_all(agreed, source.end.id)
-    source.settle_all({line.slot: given[line.slot] for line in said})
+    given, wants = said.copy(), work.shows("source")
+    for line in shape.made:
+        want = wants[line.slot]
+        if line.slot in said and want is not None and not isinstance(want, Problem):
+            given[line.slot] = want
+    source.settle_all(said, given)
     return frozenset(agreed)
 
 
 def wanted(work: Work, line: Line) -> Value | Problem | None:
     """Return what a slot should hold by what is agreed; None where nothing is known of it."""
-    agreed = work.agreed
-    for name in line.inputs:
-        if name in agreed:
-            return line.render(agreed)
-    return None
+    return line.want(work.agreed)
 
 
 def _answered(ends: Sequence[At]) -> None:
     """Let a person's choice among the words of several ends settle the question for all."""
+    if not [at for at in ends if at.holds]:
+        return
     asked = [
         (at, line)
         for at in ends
