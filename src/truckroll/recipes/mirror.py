@@ -85,17 +85,17 @@ class Shape:
     __slots__ = ("made", "slots")
 
     def __init__(self, lines: tuple[Line, ...]) -> None:
-        self.slots = tuple(line.slot for line in lines)
+        self.slots = dict.fromkeys(line.slot for line in lines)
         self.made = tuple(line for line in lines if not line.plain)
 
     def fill(self, fields: Fields) -> dict[str, Value | Problem]:
         """Return by slot what the mirror's values make; None where nothing is known of a slot."""
-        shows: dict[str, Value | Problem] = dict(
-            zip(self.slots, map(fields.get, self.slots), strict=True)
-        )
+        known = fields.get
+        shows: dict[str, Value | Problem] = {slot: known(slot) for slot in self.slots}
         for line in self.made:
-            known = line.inputs[0] in fields
-            shows[line.slot] = line.render(fields) if known else line.want(fields)
+            shows[line.slot] = (
+                line.render(fields) if line.inputs[0] in fields else line.want(fields)
+            )
         return shows
 
 

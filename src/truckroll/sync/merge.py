@@ -82,26 +82,23 @@ def _take_in(work: Work, source: At) -> frozenset[str]:
     """Take the authority's first word on everything; what no map can carry is held."""
     if not source.weighable:
         return NOTHING
-    shown, shape = source.shown, work.ctx.mirror.shapes["source"]
-    said = {slot: shown[slot] for slot in shape.slots if slot in shown}
+    shape = work.ctx.mirror.shapes["source"]
+    said = {slot: value for slot, value in source.shown.items() if slot in shape.slots}
     agreed = said.copy()
-    for line in shape.made:
-        slot = line.slot
-        if slot not in said:
-            continue
-        del agreed[slot]
-        meant = line.invert(said[slot]) if line.invert is not None else None
+    mapped = [line for line in shape.made if line.slot in said]
+    for line in mapped:
+        meant = line.invert(agreed.pop(line.slot)) if line.invert is not None else None
         if isinstance(meant, Problem):
             _hold_unmapped(work, source, line, meant)
-            del said[slot]
+            del said[line.slot]
         elif line.invert is not None:
             agreed[line.inputs[0]] = meant
-    work.agree_all(agreed, source.end.id)
-    given, wants = said.copy(), work.shows("source")
-    for line in shape.made:
-        want = wants[line.slot]
+    given = said.copy()
+    for line in mapped:
+        want = line.want(agreed)
         if line.slot in said and want is not None and not isinstance(want, Problem):
             given[line.slot] = want
+    work.agree_all(agreed, source.end.id)
     source.settle_all(said, given)
     return frozenset(agreed)
 
