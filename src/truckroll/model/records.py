@@ -5,7 +5,7 @@ system, and an empty value (`""`, `()`) was cleared by somebody.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -139,7 +139,8 @@ class Kind(msgspec.Struct, frozen=True):
 def _start_key(fields: Fields) -> str | None:
     when = fields.get("when")
     if isinstance(when, Timed):
-        return when.begins.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        text = when.begins.isoformat(timespec="seconds")  # strftime takes five times as long
+        return text.removesuffix("+00:00").replace("-", "").replace(":", "") + "Z"
     if isinstance(when, AllDay):
         return when.start.strftime("%Y%m%d")
     return None
