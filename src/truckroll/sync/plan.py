@@ -103,10 +103,9 @@ def _source_is_gone(work: Work, source: At) -> None:
 
 def _leave(work: Work, where: dict[Spot, str], gate: str) -> None:
     """Take out the followers whose key left, and all of a cancelled or unwanted record."""
-    home = work.ctx.scope_label(work.source.end.scope) if work.source else "its source"
     out = ""
     if cancelled(work):
-        out = f"cancelled in {home}"
+        out = f"cancelled in {_home(work)}"
     elif gate == "remove":
         out = work.holds[-1].detail
     for at in work.followers:
@@ -117,9 +116,13 @@ def _leave(work: Work, where: dict[Spot, str], gate: str) -> None:
             at.rekey(where[spot])
         else:
             whose = f"no longer {at.end.key}'s" if at.end.key else "it belongs elsewhere now"
-            take_out(work, at, work.ctx.mirror.left, f"{whose}, says {home}")
+            take_out(work, at, work.ctx.mirror.left, f"{whose}, says {_home(work)}")
     if out:
         where.clear()
+
+
+def _home(work: Work) -> str:
+    return work.ctx.scope_label(work.source.end.scope) if work.source else "its source"
 
 
 def _arrive(work: Work, where: dict[Spot, str], weighed: frozenset[str]) -> None:
