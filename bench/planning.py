@@ -21,6 +21,7 @@ from truckroll.model.time import AllDay, Timed
 from truckroll.recipes.check import load
 from truckroll.recipes.compile import builtin, compile_mirror
 from truckroll.recipes.mirror import Place, Problem
+from truckroll.store.links import decode_words
 from truckroll.sync.context import AccountFacts, Context
 from truckroll.sync.match import Matcher, coarse_keys
 from truckroll.sync.plan import plan_link
@@ -147,13 +148,11 @@ def stored(link: Link) -> Row:
 
 def decoded(row: Row) -> Link:
     """Return a link from its row."""
-    ends = tuple(
-        replace(
-            end, shown=decode_fields(shown), base=decode_fields(base), given=decode_fields(given)
-        )
-        for end, (shown, base, given) in zip(row.link.ends, row.fields, strict=True)
-    )
-    return replace(row.link, agreed=decode_fields(row.agreed), ends=ends)
+    ends = []
+    for end, fields in zip(row.link.ends, row.fields, strict=True):
+        shown, base, given = decode_words(*fields)
+        ends.append(replace(end, shown=shown, base=base, given=given))
+    return replace(row.link, agreed=decode_fields(row.agreed), ends=tuple(ends))
 
 
 def _rate(work: Callable[[], None], count: int) -> float:
