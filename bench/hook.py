@@ -3,18 +3,38 @@
 Truckroll, vdirsyncer and the bare loops all send with aiohttp, so one hook counts and times all
 of them alike, inside their own process: no proxy stands in the way. Each line of the log is a
 request: method, address, status, when it was sent and answered (monotonic seconds), and its body.
+Nothing is imported for it: aiohttp is hooked when, and where, the command line itself imports it.
 """
 
 import json
 import sys
 import time
 from importlib import import_module
+from importlib.machinery import PathFinder
 
 
-def _listen(log: list) -> None:
-    import aiohttp  # noqa: PLC0415 -- read with the arguments at hand
+class _Finder:
+    """Finds `aiohttp.client` as Python does, and listens to it as soon as it is imported."""
 
-    plain = aiohttp.ClientSession._request  # noqa: SLF001 -- the one door of every request
+    def __init__(self, log: list) -> None:
+        self._log = log
+
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 -- importlib's signature
+        if name != "aiohttp.client":
+            return None
+        spec = PathFinder.find_spec(name, path)
+        run = spec.loader.exec_module
+
+        def exec_module(module) -> None:
+            run(module)
+            _listen(module.ClientSession, self._log)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def _listen(session: type, log: list) -> None:
+    plain = session._request  # noqa: SLF001 -- the one door of every request
 
     async def request(self, method, url, **how):
         sent = time.monotonic()
@@ -27,7 +47,7 @@ def _listen(log: list) -> None:
         finally:
             line[4] = time.monotonic()
 
-    aiohttp.ClientSession._request = request  # noqa: SLF001 -- see above
+    session._request = request  # noqa: SLF001 -- see above
 
 
 def _text(body: object) -> str:
@@ -37,7 +57,7 @@ def _text(body: object) -> str:
 def main() -> int:
     path, call, *args = sys.argv[1:]
     log: list = []
-    _listen(log)
+    sys.meta_path.insert(0, _Finder(log))
     module, name = call.split(":")
     sys.argv = [module, *args]
     code = 1

@@ -22,9 +22,17 @@ def test_events_are_the_same_each_time_and_of_all_sorts():
 
 
 def test_planning_is_measured_on_links_that_are_new_and_on_links_in_step():
-    new, same = planning.figures(count=20, rounds=1)
-    assert new.asks == same.asks == "≥ 20,000/s"
+    new, same, alone = planning.figures(count=20, rounds=1)
+    assert new.asks == same.asks == alone.asks == "≥ 20,000/s"
     assert new.ratio > 0
+
+
+def test_links_in_step_are_decoded_from_their_rows():
+    link = planning.fresh(7, planning.appointment(7))
+    made = planning.settled(7, planning.plan_link(link, planning.context(planning.mirror())))
+    again = planning.decoded(planning.stored(made))
+    assert again == made
+    assert again.ends[1].given is not again.ends[1].shown
 
 
 @pytest.mark.skipif("vdirsyncer" not in figures.versions("vdirsyncer"), reason="no vdirsyncer")

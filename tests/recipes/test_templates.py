@@ -88,3 +88,19 @@ def test_names_and_inputs_are_known():
     assert set(template.names) <= set(known_names(APPOINTMENT))
     assert {"location.city", "contact.mail"} <= set(known_names(APPOINTMENT))
     assert not any(name.startswith("when.") for name in known_names(APPOINTMENT))
+
+
+def test_percent_signs_are_nothing_special():
+    text = "100 % of {title}, {number}"
+    assert fill(text, title="50 %s off") == "100 % of 50 %s off"
+    assert fill(text, title="%d", number="7 %") == "100 % of %d, 7 %"
+
+
+def test_what_a_value_says_is_left_alone_where_a_neighbour_is_empty():
+    assert fill("{title} ({number})\n{notes}", title="call f()  twice") == "call f()  twice"
+
+
+def test_one_template_serves_records_that_leave_other_fields_empty():
+    template = parse("{number} {title} · {customer}")
+    records = [{"number": "7"}, {"title": "Leak"}, {"number": "8"}, {}, {"customer": "Roe"}]
+    assert [template.fill(one) for one in records] == ["7", "Leak", "8", "", "Roe"]

@@ -435,3 +435,53 @@ async def test_a_server_that_another_holder_stopped_is_no_zombie_of_its_starter(
     starter.let_go()
     other.let_go()
     await until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+async def test_one_that_was_begun_is_held_as_any_other(home):
+    begun = embedded(home)
+    begun.begin()
+    async with begun as server:
+        pid = server.pid
+        assert answer(server.url) == 42
+    assert not runs(pid)
+
+
+def test_one_that_was_begun_and_never_used_leaves_nothing_running(home):
+    begun = embedded(home)
+    begun.begin()
+    begun._beginning.join()
+    pid = begun.pid
+    assert runs(pid)
+    begun.let_go()
+    assert not runs(pid)
+
+
+def test_what_stops_a_begun_one_is_told_to_its_holder(home, monkeypatch, tmp_path):
+    open_place = tmp_path / "open"
+    open_place.mkdir()
+    open_place.chmod(0o777)
+    monkeypatch.setattr("truckroll.store.server._socket_directory", lambda _: open_place)
+    monkeypatch.setattr("truckroll.store.server._ORPHANS_SECONDS", 0)
+    begun = embedded(home)
+    begun.begin()
+    with pytest.raises(DatabaseTrouble, match="others may enter"):
+        begun.hold()
+
+
+def command(home, *words):
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    env.pop("TRUCKROLL_DATABASE", None)
+    line = [sys.executable, "-m", "truckroll.cli", "--home", str(home), *words]
+    return subprocess.Popen(line, env=env, stderr=subprocess.PIPE)
+
+
+async def test_a_command_that_is_ended_while_it_is_imported_stops_its_database(new_home):
+    async with embedded(new_home) as server:  # the cluster is there; the command finds it stopped
+        (new_home / "truckroll.home").touch()
+        note = server.data / "postmaster.pid"
+    process = command(new_home, "runs")
+    await until(note.exists, seconds=30)
+    process.send_signal(signal.SIGTERM)
+    _, said = await asyncio.to_thread(process.communicate)
+    assert (process.returncode, said) == (143, b"")
+    assert not note.exists()

@@ -27,7 +27,7 @@ from truckroll.store.memory import MemoryStore
 from truckroll.sync.context import AccountFacts, Context
 from truckroll.sync.fold import fold_key
 from truckroll.sync.perform import Hand
-from truckroll.sync.run import Job, Report, Tally, adopt, check, observe, perform, planned, undo
+from truckroll.sync.run import Job, Report, adopt, check, foresee, observe, perform, undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -332,17 +332,14 @@ class World:
         report = Report()
         await observe(job, report)
         await adopt(job, "source")
-        tally = Tally()
-        async for decisions in planned(job, report.waiting, set(), at=job.now()):
-            for decision in decisions:
-                tally.add(decision.steps, job.recipe)
+        tally, foreseen = await foresee(job, report.waiting)
         report.stops = await check(job, report, tally, confirmed=confirmed, hour=timedelta(hours=1))
         if report.stops:
             return report
         self.at += timedelta(seconds=1)
         async with self.store.run(1, "apply") as run:
             self.last_run = run
-            await perform(job, run, report)
+            await perform(job, run, report, foreseen=foreseen)
             if "target" in self.mirror.originates:
                 await adopt(job, "target")
                 await perform(job, run, report)

@@ -11,7 +11,7 @@ from truckroll.app import accounts, people
 from truckroll.app.installed import load_installed
 from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError
-from truckroll.store.open import URL_VARIABLE
+from truckroll.store.embedded import URL_VARIABLE
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

@@ -22,6 +22,7 @@ from truckroll.sync.run import (
     Tally,
     adopt,
     check,
+    foresee,
     observe,
     perform,
     planned,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from truckroll.app.hub import Hub
-    from truckroll.sync.brakes import Brake
     from truckroll.sync.ports import OpenStep, StoredScope
     from truckroll.sync.types import Decision, Hold, Link, Outcome
 
@@ -102,11 +102,12 @@ async def apply(
             async with hub.store.run(installed.row.id, "apply") as run:
                 await observe(job, report)
                 await adopt(job, "source")
-                report.stops, writes = await _brakes(job, report, confirmed)
+                tally, foreseen = await foresee(job, report.waiting)
+                report.stops = await check(job, report, tally, confirmed=confirmed, hour=HOUR)
                 if not report.stops:
                     if begins is not None:
-                        begins(writes)
-                    await perform(job, run, report, progress=progress)
+                        begins(tally.writes)
+                    await perform(job, run, report, foreseen=foreseen, progress=progress)
                     if "target" in job.originates:
                         await adopt(job, "target")
                         await perform(job, run, report, progress=progress)
@@ -115,14 +116,6 @@ async def apply(
         except Busy as error:
             raise TroubleError(str(error)) from error
     return msgspec.structs.replace(view, seconds=round(time.monotonic() - began, 3))
-
-
-async def _brakes(job: Job, report: Report, confirmed: int) -> tuple[tuple[Brake, ...], int]:
-    tally = Tally()
-    async for batch in planned(job, report.waiting, set(), at=job.now()):
-        for decision in batch:
-            tally.add(decision.steps, job.recipe)
-    return await check(job, report, tally, confirmed=confirmed, hour=HOUR), tally.writes
 
 
 async def undo_run(hub: Hub, run: int) -> PassView:

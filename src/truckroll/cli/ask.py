@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 from typing import TYPE_CHECKING
 
-from truckroll.app.bootstrap import home_directory, open_hub
+from truckroll.app.bootstrap import open_hub
+from truckroll.app.home import home_directory
 from truckroll.app.trouble import TroubleError
 from truckroll.cli.parser import pairs
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 def hub_of(args: Namespace, *, make: bool = False) -> AbstractAsyncContextManager[Hub]:
     """Open the hub of a command's home."""
-    return open_hub(home_directory(getattr(args, "home", "")), make=make)
+    home = home_directory(getattr(args, "home", ""))
+    return open_hub(home, make=make, database=getattr(args, "database", None))
 
 
 def person() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from truckroll.app.bootstrap import home_directory, is_home
+from truckroll.app.home import home_directory, is_home
 from truckroll.app.trouble import TroubleError
 from truckroll.cli.ask import hub_of
 from truckroll.cli.screen import Screen, count

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from truckroll.cli.parser import make_parser
 from truckroll.cli.screen import Screen, complain
+from truckroll.cli.start import TERMINATED, database_begun, quick_imports
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 FAILED = 1
 INTERRUPTED = 130
-TERMINATED = 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,9 +48,13 @@ def _run(args: Namespace) -> int:
     json = getattr(args, "json", False)
     module, name = args.run.split(":")
     try:
-        command = getattr(import_module(f"truckroll.cli.{module}"), name)
-        result = command(args, Screen(json=json))
-        return _wait(result, args) if inspect.iscoroutine(result) else int(result)
+        with contextlib.ExitStack() as stack:
+            with quick_imports():
+                if args.needs_database:
+                    stack.enter_context(database_begun(args))
+                command = getattr(import_module(f"truckroll.cli.{module}"), name)
+            result = command(args, Screen(json=json))
+            return _wait(result, args) if inspect.iscoroutine(result) else int(result)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 -- people get a sentence, the log the rest
@@ -92,12 +96,9 @@ def _keep_logs(args: Namespace) -> None:
 
 
 def _log(args: Namespace) -> Path | None:
-    from truckroll.app.bootstrap import (  # noqa: PLC0415 -- --help does without
-        home_directory,
-        is_home,
-    )
+    from truckroll.app.home import home_directory, is_home  # noqa: PLC0415 -- --help: not
 
-    home = home_directory(getattr(args, "home", "") or "")
+    home = home_directory(getattr(args, "home", ""))
     return home / "truckroll.log" if is_home(home) else None
 
 

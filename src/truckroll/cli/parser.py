@@ -31,7 +31,11 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def make_parser() -> Parser:
-    """Return the whole command line; `args.run` names what to call (`module:function`)."""
+    """Return the whole command line.
+
+    `args.run` names what to call (`module:function`), `args.needs_database` tells whether it
+    works on the hub's database.
+    """
     parser = Parser(
         prog="truckroll",
         description=(
@@ -75,12 +79,14 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _command(commands: Sub, name: str, run: str, says: str) -> Parser:
+def _command(
+    commands: Sub, name: str, run: str, says: str, *, needs_database: bool = True
+) -> Parser:
     parser: Parser = commands.add_parser(
         name, help=says, description=_sentence(says), formatter_class=_Help
     )
     _common(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, needs_database=needs_database)
     return parser
 
 
@@ -107,10 +113,12 @@ def _home(commands: Sub) -> None:
         commands,
         "demo",
         "demo.command:demo",
-        "show everything with a sample company, on this machine alone",
+        "show everything with two sample companies, on this machine alone",
+        needs_database=False,
     )
-    demo.add_argument("--keep", action="store_true", help="leave the calendars up at the end")
-    sim = _command(commands, "sim", "sim:sim", "serve simulated systems, to try without an account")
+    demo.add_argument("--keep", action="store_true", help="leave calendars and vendors up at the end")
+    says = "serve simulated systems, to try without an account"
+    sim = _command(commands, "sim", "sim:sim", says, needs_database=False)
     sim.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (else a free one)")
 
 
@@ -161,7 +169,9 @@ def _recipes(commands: Sub) -> None:
     _command(group, "list", "recipes:listed", "show shipped and installed recipes")
     show = _command(group, "show", "recipes:show", "show a recipe with its choices")
     show.add_argument("name")
-    check = _command(group, "check", "recipes:check", "look for slips in a recipe")
+    check = _command(
+        group, "check", "recipes:check", "look for slips in a recipe", needs_database=False
+    )
     check.add_argument("name", help="a file, or a shipped recipe")
     install = _command(group, "install", "recipes:install", "install a recipe, or a new version")
     install.add_argument("name", help="a shipped recipe, or a file")
@@ -242,7 +252,11 @@ def _records(commands: Sub) -> None:
 
 def _checks(commands: Sub) -> None:
     inspect = _command(
-        commands, "inspect", "checks:inspect", "show what is understood of an iCalendar file"
+        commands,
+        "inspect",
+        "checks:inspect",
+        "show what is understood of an iCalendar file",
+        needs_database=False,
     )
     inspect.add_argument("file")
     inspect.add_argument("--from", dest="start", metavar="DATE", help="first day (today)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from truckroll.app import people, recipes
-from truckroll.app.bootstrap import home_directory, is_home
+from truckroll.app.home import home_directory, is_home
 from truckroll.app.installed import load_installed
 from truckroll.app.trouble import TroubleError
 from truckroll.cli.ask import hub_of, settings

@@ -269,10 +269,13 @@ class Client:
 
     def _join(self, base: URL, url: str) -> URL:
         try:
-            joined = str(base.join(URL(url)))
+            joined = base.join(URL(url))
+            if joined.authority == self._base.authority and joined.scheme == self._base.scheme:
+                return joined  # no other server than the one that was checked
+            text = str(joined)
         except ValueError:
             raise GiveUp(f"An address that {self.system} gave cannot be read.") from None
-        return self._checked(joined)
+        return self._checked(text)
 
     async def _persist(self, job: _Job) -> Response:
         """Send until there is an answer, or no more sense in asking."""

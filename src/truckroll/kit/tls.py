@@ -1,7 +1,7 @@
 """Whom the hub believes: certificate authorities, and what to say when one is not known."""
 
 import ssl
-from functools import lru_cache
+from typing import Literal
 
 import aiohttp
 
@@ -12,13 +12,15 @@ _SELF_SIGNED = frozenset({18, 19})
 _WRONG_NAME = frozenset({62, 64})
 
 
-def tls_context(ca_file: str, system: str) -> ssl.SSLContext:
+def tls_context(ca_file: str, system: str) -> ssl.SSLContext | Literal[True]:
     """Return a checking TLS context that also believes the authority in `ca_file` (PEM).
 
-    Raises GiveUp where the file cannot be read.
+    Without one it is True, by which aiohttp takes the checking context that it made when it was
+    imported: reading the machine's authorities takes a while. Raises GiveUp where the file
+    cannot be read.
     """
     if not ca_file:
-        return _default_context()
+        return True
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(cafile=ca_file)
@@ -28,12 +30,6 @@ def tls_context(ca_file: str, system: str) -> ssl.SSLContext:
             "Check that it exists and holds certificates in PEM form."
         ) from None
     return context
-
-
-@lru_cache(maxsize=1)
-def _default_context() -> ssl.SSLContext:
-    """Make the machine's own context once: reading its authorities takes a tenth of a second."""
-    return ssl.create_default_context()
 
 
 def refused_certificate(

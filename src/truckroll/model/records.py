@@ -5,7 +5,7 @@ system, and an empty value (`""`, `()`) was cleared by somebody.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -104,7 +104,7 @@ def same(a: Value, b: Value) -> bool:
     """Tell whether two values of a field mean the same."""
     if a is b or a == b:
         return True
-    if isinstance(a, Timed | AllDay) and isinstance(b, Timed | AllDay):
+    if isinstance(a, (Timed, AllDay)) and isinstance(b, (Timed, AllDay)):
         return same_when(a, b)
     if isinstance(a, Occurrences) and isinstance(b, Occurrences):
         return _same_occurrences(a, b)
@@ -139,7 +139,8 @@ class Kind(msgspec.Struct, frozen=True):
 def _start_key(fields: Fields) -> str | None:
     when = fields.get("when")
     if isinstance(when, Timed):
-        return when.begins.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        text = when.begins.isoformat(timespec="seconds")  # strftime takes five times as long
+        return text.removesuffix("+00:00").replace("-", "").replace(":", "") + "Z"
     if isinstance(when, AllDay):
         return when.start.strftime("%Y%m%d")
     return None
@@ -200,20 +201,22 @@ def person_text(name: str) -> str:
 
 def as_text(value: Value, *, zone_shown: bool = False) -> str:
     """Return a value as people read it: one line, times in their own zone."""
-    if value is None or value == ():
+    if isinstance(value, str):
+        return value
+    if value is None:
         return ""
+    if isinstance(value, tuple):
+        return ", ".join(map(person_text, value))
     if isinstance(value, Timed):
         return _when_text(value, zone_shown=zone_shown)
     if isinstance(value, AllDay):
         last = value.end.toordinal() - value.start.toordinal()
         days = f"{value.start:%a} {value.start.day} {value.start:%b}"
         return f"{days}, all day" if last <= 1 else f"{days}, {last} days"
-    if isinstance(value, Address | Contact):
+    if isinstance(value, (Address, Contact)):
         return value.one_line()
     if isinstance(value, Money):
         return f"{value.minor / 100:.2f} {value.currency}"
-    if isinstance(value, tuple):
-        return ", ".join(map(person_text, value))
     if isinstance(value, Occurrences):
         gone = sum(one.cancelled for one in value.by_start.values())
         moved = len(value.by_start) - gone

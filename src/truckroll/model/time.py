@@ -14,6 +14,7 @@ def zone_info(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@lru_cache(maxsize=8192)  # visits share their starts, and each is asked for several times
 def instant(wall: datetime, zone: str, fold: int = 0) -> datetime:
     """Return the UTC instant of a naive wall time in an IANA zone.
 
@@ -65,10 +66,8 @@ class Timed(msgspec.Struct, frozen=True, tag="timed", omit_defaults=True):
     @property
     def ends(self) -> datetime:
         """The UTC instant of the (exclusive) end."""
-        if not self.days:
-            return self.begins + timedelta(seconds=self.seconds)
-        base = instant(self.start + timedelta(days=self.days), self.zone, self.fold)
-        return base + timedelta(seconds=self.seconds)
+        last = self.start + timedelta(days=self.days) if self.days else self.start
+        return instant(last, self.zone, self.fold) + timedelta(seconds=self.seconds)
 
 
 class AllDay(msgspec.Struct, frozen=True, tag="days", omit_defaults=True):

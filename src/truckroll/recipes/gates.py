@@ -20,7 +20,7 @@ _SERIES_HORIZON = timedelta(days=5 * 366)
 
 def has_time(fields: Fields, ctx: GateContext) -> Problem | None:
     """Ask for a start and an end; a record without them waits as `no_time`."""
-    if isinstance(fields.get("when"), Timed | AllDay):
+    if isinstance(fields.get("when"), (Timed, AllDay)):
         return None
     return Problem("no_time", "it has no start and end yet", "it goes as soon as it has a time")
 
@@ -78,7 +78,7 @@ def inside_window(
     its visits is. Outside it waits as `outside_window`; a later visit comes in by itself.
     """
     when = fields.get("when")
-    if not isinstance(when, Timed | AllDay):
+    if not isinstance(when, (Timed, AllDay)):
         return None
     first, last = _window(ctx.now, ctx.zone, past_days, future_days)
     exceptions = fields.get("occurrences")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from operator import methodcaller
 from typing import Any
 
 from truckroll.model.records import (
@@ -17,7 +16,7 @@ from truckroll.model.records import (
     same,
 )
 from truckroll.recipes import templates
-from truckroll.recipes.mirror import Line, Problem
+from truckroll.recipes.mirror import Itself, Line, Problem, as_it_is
 from truckroll.recipes.schema import FieldRule, MirrorRule, ValueMap
 from truckroll.recipes.values import backward, forward, reversible
 
@@ -36,7 +35,7 @@ def source_lines(
     """Return the source's lines: each field as it is, or through its map. All of them speak."""
     lines = []
     for field in kind.fields:
-        line = Line(field, (field,), methodcaller("get", field), _same, speaks=True)
+        line = Line(field, (field,), Itself(field), as_it_is, speaks=True)
         if name := rule.source_maps.get(field):
             table = maps[name]
             line = replace(
@@ -53,7 +52,7 @@ def hearing_private(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
     Where records or edits travel back, a private one must be known before its content is.
     """
-    mark = Line("private", ("private",), methodcaller("get", "private"), _same, speaks=True)
+    mark = Line("private", ("private",), Itself("private"), as_it_is, speaks=True)
     return (*(line for line in lines if line.slot != "private"), mark)
 
 
@@ -98,18 +97,14 @@ def _line(
     if not rule.source:
         # A fixed value is known as soon as anything is known of the record.
         return Line(rule.target, tuple(kind.fields), lambda _: rule.value)
-    render: Render = methodcaller("get", rule.source)
-    invert: Step | None = _same if rule.source == rule.target and not steps else None
+    render: Render = Itself(rule.source)
+    invert: Step | None = as_it_is if rule.source == rule.target and not steps else None
     if rule.map:
         table = maps[rule.map]
         render = _then(render, (forward(table, rule.source, recipe),))
         invert = backward(table, rule.source) if invert and reversible(table) else None
     # What can be read back is, even where it does not speak: a person may accept it.
     return Line(rule.target, (rule.source,), _then(render, steps), invert, both != "never")
-
-
-def _same(value: Value) -> Value:
-    return value
 
 
 def _then(render: Render, steps: tuple[Step, ...]) -> Render:

@@ -6,6 +6,7 @@ Made by `recipes.compile` from a checked recipe and a person's choices; read by 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -49,6 +50,54 @@ class Line:
     speaks: bool = False
     patch: Callable[[Value, Value, Value], Value | Problem] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether the slot is the mirror's field of that name as it is, both ways."""
+        return self.render == Itself(self.slot) and self.invert is as_it_is
+
+    def want(self, fields: Fields) -> Value | Problem:
+        """Return what the slot should hold by the mirror's values; None where no input is known."""
+        for name in self.inputs:
+            if name in fields:
+                return self.render(fields)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Itself:
+    """The `render` of a slot that shows a field as it is."""
+
+    field: str
+
+    def __call__(self, fields: Fields) -> Value:
+        """Return the field's value, None where it is not known."""
+        return fields.get(self.field)
+
+
+def as_it_is(value: Value) -> Value:
+    """Return a value unchanged: the `invert` of a slot that shows a field as it is."""
+    return value
+
+
+class Shape:
+    """What a side's records should show, by its lines: `slots` are all, `made` those not plain."""
+
+    __slots__ = ("made", "slots")
+
+    def __init__(self, lines: tuple[Line, ...]) -> None:
+        self.slots = dict.fromkeys(line.slot for line in lines)
+        self.made = tuple(line for line in lines if not line.plain)
+
+    def fill(self, fields: Fields) -> dict[str, Value | Problem]:
+        """Return by slot what the mirror's values make; None where nothing is known of a slot."""
+        known = fields.get
+        shows: dict[str, Value | Problem] = {slot: known(slot) for slot in self.slots}
+        for line in self.made:
+            shows[line.slot] = (
+                line.render(fields) if line.inputs[0] in fields else line.want(fields)
+            )
+        return shows
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -59,8 +108,7 @@ class Place:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GateContext:
+class GateContext(msgspec.Struct, frozen=True):
     """What gates may look at besides the record: the run's instant, places, and neighbours.
 
     `zone` is the company's IANA zone. `overlaps` are sentences about overlaps by link key.
@@ -69,7 +117,7 @@ class GateContext:
     now: datetime
     zone: str
     people: Callable[[str], "Place | Problem"]
-    overlaps: Mapping[str, str] = field(default_factory=dict)
+    overlaps: Mapping[str, str] = {}
     link_key: str = ""
 
 
@@ -88,7 +136,7 @@ class Fold:
     rules: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is read off the lines is kept
 class Mirror:
     """One mirror of an installed recipe.
 
@@ -126,6 +174,11 @@ class Mirror:
     overlap: Literal["show", "refuse", "off"] = "show"
     travel: timedelta = timedelta(0)
     write_budget: int | None = None
+
+    @cached_property
+    def shapes(self) -> Mapping[SideName, Shape]:
+        """What the records of each side should show."""
+        return {side: Shape(lines) for side, lines in self.lines.items()}
 
     def inputs(self) -> frozenset[str]:
         """Return the mirror's fields that any line uses."""

@@ -5,7 +5,9 @@ which the first that is not empty counts. What surrounds an empty field goes wit
 """
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 
 import msgspec
 
@@ -20,6 +22,7 @@ _BLANKS = re.compile(r"(?<=\S) {2,}")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 Names = tuple[str, ...]
+Filled = tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Row:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is read off the lines is kept
 class Template:
     """A parsed template: its lines."""
 
@@ -61,11 +64,24 @@ class Template:
     def fill(self, fields: Fields) -> str:
         """Return the text for a record: lines and parts whose fields are all empty are left out."""
         many = len(self.lines) > 1
-        texts = [_line_text(line, fields, many=many) for line in self.lines]
-        kept = "\n".join([text for text in texts if text is not None])
-        if "\n\n\n" in kept:
-            kept = _EMPTY_LINES.sub("\n\n", kept)
-        return kept.strip()
+        texts = [_first(names, fields, many) for names in self._braces]
+        text = self._layout(tuple(map(bool, texts))) % tuple(filter(None, texts))
+        return _EMPTY_LINES.sub("\n\n", text) if "\n\n\n" in text else text
+
+    @cached_property
+    def _braces(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """Return per brace its names, cut into field and part."""
+        return tuple(
+            tuple((name.partition(".")[0], name.partition(".")[2]) for name in names)
+            for line in self.lines
+            for part in line.parts
+            for names in part.names
+        )
+
+    @cached_property
+    def _layout(self) -> Callable[[Filled], str]:
+        """Return `_lay_out` of these lines; most records leave the same few braces empty."""
+        return lru_cache(maxsize=256)(partial(_lay_out, self.lines))
 
 
 class TemplateError(ValueError):
@@ -117,55 +133,52 @@ def _pieces(text: str) -> tuple[str | Names, ...]:
     return tuple(piece for piece in pieces if piece)
 
 
-def _line_text(line: Row, fields: Fields, *, many: bool) -> str | None:
-    """Return the text of a line, or None where it has fields and all are empty."""
+def _lay_out(lines: tuple[Row, ...], filled: Filled) -> str:
+    """Return the text with a `%s` for each brace that is filled, in the order of all braces."""
+    braces = iter(filled)
+    texts = [_line_text(line, braces) for line in lines]
+    return "\n".join([text for text in texts if text is not None]).strip()
+
+
+def _line_text(line: Row, braces: Iterator[bool]) -> str | None:
+    """Return the text of a line, or None where it has braces and all are empty."""
     out = ""
     asked = filled = False
     for part in line.parts:
-        if part.names:
-            asked = True
-            text, full = _part_text(part, fields, many=many)
-            if not full:
-                continue
-            filled = True
-        else:
-            text = "".join(part.pieces)  # type: ignore[arg-type] # no names: texts alone
-        if text:
+        text, full = _part_text(part, braces)
+        asked |= bool(part.names)
+        filled |= full
+        if text and (full or not part.names):
             out += part.separator + text if out else text
-    return None if asked and not filled else line.label + out
+    return None if asked and not filled else _literal(line.label) + out
 
 
-def _part_text(part: Part, fields: Fields, *, many: bool) -> tuple[str, bool]:
-    """Return a part's text, and whether any of its fields has content."""
-    text = ""
-    filled = lacking = False
-    for piece in part.pieces:
-        if isinstance(piece, str):
-            text += piece
-        elif value := _first(piece, fields, many=many):
-            text += value
-            filled = True
-        else:
-            lacking = True
-    if filled and lacking:
+def _part_text(part: Part, braces: Iterator[bool]) -> tuple[str, bool]:
+    """Return a part's text, and whether any of its braces has content."""
+    full = [next(braces) for _ in part.names]
+    each = iter(full)
+    pieces = [
+        _literal(piece) if isinstance(piece, str) else "%s" * next(each) for piece in part.pieces
+    ]
+    text = "".join(pieces)
+    if any(full) and not all(full):
         text = _BLANKS.sub(" ", _EMPTY_BRACKETS.sub("", text))
-    return text.strip(" "), filled
+    return text.strip(" ") if full else text, any(full)
 
 
-def _first(names: Names, fields: Fields, *, many: bool) -> str:
-    for name in names:
-        value = fields[name] if name in fields else lookup(name, fields)
-        text = (value if isinstance(value, str) else as_text(value)).strip()
-        if text:
-            return text if many else " ".join(text.split())
+def _literal(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _first(names: tuple[tuple[str, str], ...], fields: Fields, many: bool) -> str:
+    """Return the text of the first name that has content, in one line save `many`."""
+    for field, part in names:
+        value: Value = fields.get(field)
+        if part:
+            value = getattr(value, part, None)
+        if value is not None:
+            text = value if isinstance(value, str) else as_text(value)
+            text = text.strip() if many else " ".join(text.split())
+            if text:
+                return text
     return ""
-
-
-def lookup(name: str, fields: Fields) -> Value:
-    """Return the value behind a name: of a field, or of a part of an address or contact."""
-    field, _, part = name.partition(".")
-    value = fields.get(field)
-    if not part:
-        return value
-    found: Value = getattr(value, part, None)
-    return found

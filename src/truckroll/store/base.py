@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection, AsyncCursor, OperationalError
 from psycopg.errors import DeadlockDetected
 from psycopg_pool import AsyncConnectionPool
 
@@ -21,6 +21,7 @@ Pool = AsyncConnectionPool[AsyncConnection[Row]]
 P = ParamSpec("P")
 T = TypeVar("T")
 _TRIES = 4
+LARGEST_POOL = 10
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -57,19 +58,47 @@ class Base:
         self._pool = pool
         self._tenant = tenant
         self._keyring = keyring
+        # Both in one message: every message that is waited for costs a pass a part of its time.
+        begin = f"begin; select set_config('truckroll.tenant', '{tenant:d}', true)"
+        self._begin = {
+            True: begin.encode(),
+            False: f"{begin}, set_config('synchronous_commit', 'off', true)".encode(),
+        }
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncCursor[Row]]:
-        """Give a cursor in a transaction that sees and writes this tenant's rows alone."""
+    async def _transaction(self, *, durable: bool = True) -> AsyncIterator[AsyncCursor[Row]]:
+        """Give a cursor in a transaction that sees and writes this tenant's rows alone.
+
+        With `durable` False nobody waits until the disk has it. A power cut may then take back
+        the last moments, whole transactions from the latest backwards, never one from between:
+        for what the next run finds again by itself. Any later durable one makes it last.
+        """
         async with (
-            self._pool.connection() as connection,
-            connection.transaction(),
+            self._connection(self._begin[durable]) as (connection, _),
             connection.cursor(binary=True) as cursor,
         ):
-            await cursor.execute(
-                "select set_config('truckroll.tenant', %s, true)", [str(self._tenant)]
-            )
             yield cursor
+
+    @asynccontextmanager
+    async def _connection(
+        self, first: bytes
+    ) -> AsyncIterator[tuple[AsyncConnection[Row], AsyncCursor[Row]]]:
+        """Give a connection and the answer to the first statement on it.
+
+        The statement is also the proof that the connection lives: where the server was started
+        again meanwhile, it is asked on another. What it began is committed at the end of the
+        context, or rolled back where that ends with an error.
+        """
+        for tries_left in reversed(range(LARGEST_POOL + 1)):
+            async with self._pool.connection() as connection:
+                try:
+                    answer = await connection.execute(first)
+                except OperationalError:
+                    if not (connection.broken and tries_left):
+                        raise
+                    continue
+                yield connection, answer
+                return
 
 
 def as_json(fields: Fields) -> str:

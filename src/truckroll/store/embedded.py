@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from truckroll.store.binaries import find_binaries, server_account
 from truckroll.store.server import USER, Server
 from truckroll.store.trouble import DatabaseTrouble
 
+URL_VARIABLE = "TRUCKROLL_DATABASE"  # names a database to be used in the place of this one
 WATCH_SECONDS = 1.0
 
 
@@ -45,6 +47,7 @@ class Embedded:
         self._server: Server | None = None
         self._holding: int | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._beginning: threading.Thread | None = None
 
     async def __aenter__(self) -> Self:
         """Start or join the server; `url` then leads to its database, as the owner."""
@@ -65,8 +68,27 @@ class Embedded:
                 await self._watch
         await asyncio.to_thread(self.let_go)
 
+    def begin(self) -> None:
+        """Begin to start or join the server and return at once; `hold` waits for the rest."""
+
+        def begin() -> None:
+            with contextlib.suppress(DatabaseTrouble, OSError):  # `hold` meets it again
+                self._take_hold()
+
+        self._beginning = threading.Thread(target=begin, name="postgres begins")
+        self._beginning.start()
+
+    def _await_beginning(self) -> None:
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None:
+            beginning.join()
+
     def hold(self) -> str:
         """Start or join the server and return its URL, which holds the password. Blocks."""
+        self._await_beginning()
+        return self.url if self._server is not None else self._take_hold()
+
+    def _take_hold(self) -> str:
         password = self._prepare_home()
         with self._one_at_a_time():
             account = server_account()
@@ -85,6 +107,7 @@ class Embedded:
 
     def let_go(self) -> None:
         """Give the server up; stop it if nobody else holds it. Blocks until it has stopped."""
+        self._await_beginning()
         holding, server = self._holding, self._server
         if holding is None or server is None:
             return

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from psycopg import AsyncCursor
 
-from truckroll.model.records import decode_fields
+from truckroll.model.records import Fields, decode_fields
 from truckroll.store.base import Row, as_json, decode_changed, named_sql, to_json
 from truckroll.sync.types import End, FieldHold, Hold, Link
 
@@ -63,6 +63,7 @@ def _link(row: Row, ends: Sequence[End]) -> Link:
 
 
 def _end(row: Row) -> End:
+    shown, base, given = decode_words(row[11], row[12], row[13])
     return End(
         id=row[1],
         side=row[2],
@@ -74,9 +75,9 @@ def _end(row: Row) -> End:
         state=row[8],
         version=row[9],
         owned=row[10],
-        shown=decode_fields(row[11]) if row[11] is not None else {},
-        base=decode_fields(row[12]),
-        given=decode_fields(row[13]),
+        shown=shown,
+        base=base,
+        given=given,
         holds=decode_field_holds(row[14]),
         seen_order=row[15] or 0,
         changed=decode_changed(row[16]) if row[16] is not None else {},
@@ -87,6 +88,13 @@ def _end(row: Row) -> End:
         decided=row[21],
         series=row[22],
     )
+
+
+def decode_words(shown: bytes | None, base: bytes, given: bytes) -> tuple[Fields, Fields, Fields]:
+    """Return what an end shows, its base, and what it was given; these two mostly are one text."""
+    first = decode_fields(base)
+    then = first if given == base else decode_fields(given)
+    return decode_fields(shown) if shown is not None else {}, first, then
 
 
 def decode_field_holds(text: bytes | None) -> dict[str, FieldHold]:

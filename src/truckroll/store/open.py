@@ -11,16 +11,14 @@ from psycopg import AsyncConnection
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from truckroll.store.base import Row
-from truckroll.store.embedded import Embedded
+from truckroll.store.base import LARGEST_POOL, Row
+from truckroll.store.embedded import URL_VARIABLE, Embedded
 from truckroll.store.migrate import APP_ROLE, SCHEMA, current, migrate
 from truckroll.store.secret import load_keyring
 from truckroll.store.store import Store
 from truckroll.store.trouble import DatabaseTrouble
 
-URL_VARIABLE = "TRUCKROLL_DATABASE"
 OLDEST = 150000
-_LARGEST_POOL = 10
 
 _PRESENT = "select version_num from truckroll.alembic_version"
 _POWERS = """
@@ -42,11 +40,10 @@ async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Sto
     options = f"-c role={APP_ROLE} -c search_path={SCHEMA} -c timezone=UTC"
     async with AsyncConnectionPool(
         url,
-        kwargs={"options": options},
+        kwargs={"options": options, "autocommit": True},
         min_size=1,
-        max_size=_LARGEST_POOL,
+        max_size=LARGEST_POOL,
         configure=_configure,
-        check=AsyncConnectionPool.check_connection,  # the server may have been started again
         open=False,
     ) as pool:
         store = Store(pool, tenant, load_keyring(home))
@@ -59,13 +56,18 @@ async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Sto
 
 
 @asynccontextmanager
-async def open_home(home: Path, tenant: int = 1) -> AsyncIterator[Store]:
-    """Give the store of a home: of its embedded server, or of TRUCKROLL_DATABASE if it is set."""
+async def open_home(
+    home: Path, tenant: int = 1, *, database: Embedded | None = None
+) -> AsyncIterator[Store]:
+    """Give the store of a home: of its embedded server, or of TRUCKROLL_DATABASE if it is set.
+
+    `database` is the home's embedded server where somebody began to start it.
+    """
     if url := os.environ.get(URL_VARIABLE):
         async with open_store(url, home, tenant) as store:
             yield store
         return
-    async with Embedded(home) as server, open_store(server.url, home, tenant) as store:
+    async with database or Embedded(home) as server, open_store(server.url, home, tenant) as store:
         yield store
 
 

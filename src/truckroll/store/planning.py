@@ -50,7 +50,7 @@ class PlanningStore(Base):
         share a link. Returns how many records were adopted.
         """
         made = 0
-        async with self._transaction() as cursor:
+        async with self._transaction(durable=False) as cursor:
             for scope in sorted(set(scopes)):
                 while made < limit:
                     new, more = await adopt_in_scope(
@@ -70,7 +70,7 @@ class PlanningStore(Base):
         Looks at the next `limit` due links with id > `after`; returns the last one's id, 0 after
         the last.
         """
-        async with self._transaction() as cursor:
+        async with self._transaction(durable=False) as cursor:
             return await regroup_due(cursor, mirror, fold, at, after, limit)
 
     async def due(
@@ -82,7 +82,7 @@ class PlanningStore(Base):
         all that are not ended, whatever their `look_at`.
         """
         place = {"mirror": mirror, "at": at, "after": after, "limit": limit}
-        async with self._transaction() as cursor:
+        async with self._transaction(durable=False) as cursor:
             if not everything and after <= 0:
                 await cursor.execute(SQL["come_due"], place)
             query = SQL["everything" if everything else "due"].replace(b"{link}", LINK)

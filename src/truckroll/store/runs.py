@@ -42,17 +42,14 @@ class RunsStore(Base):
 
         The lock is the connection's: a process that dies gives it up.
         """
-        lock = {"name": lock_name(self._tenant, recipe)}
-        async with self._pool.connection() as connection:
-            held = await connection.execute(
-                "select pg_try_advisory_lock(hashtextextended(%(name)s, 0))", lock
-            )
+        lock = f"hashtextextended('{lock_name(self._tenant, recipe)}', 0)"
+        take, leave = f"select pg_try_advisory_lock({lock})", f"select pg_advisory_unlock({lock})"
+        async with self._connection(take.encode()) as (connection, held):
             row = await held.fetchone()
-            await connection.commit()
             if row is None or not row[0]:
                 raise Busy("Another run of this recipe is at work. Wait until it is done.")
             try:
-                async with self._transaction() as cursor:
+                async with self._transaction(durable=False) as cursor:
                     start = {"recipe": recipe, "kind": kind, "pid": os.getpid()}
                     await cursor.execute(SQL["start_run"], start)
                     made = await cursor.fetchone()
@@ -60,16 +57,14 @@ class RunsStore(Base):
                 try:
                     yield int(made[0])
                 finally:
-                    async with self._transaction() as cursor:
+                    async with self._transaction(durable=False) as cursor:
                         await cursor.execute(SQL["close_run"], {"run": made[0]})
             finally:
-                await connection.execute(
-                    "select pg_advisory_unlock(hashtextextended(%(name)s, 0))", lock
-                )
+                await connection.execute(leave.encode())
 
     async def end_run(self, run: int, summary: Mapping[str, Any]) -> None:
         """Close a run with its counts."""
-        async with self._transaction() as cursor:
+        async with self._transaction(durable=False) as cursor:
             await cursor.execute(SQL["end_run"], {"run": run, "summary": to_json(dict(summary))})
 
     async def runs(self, recipe: int | None = None, *, limit: int = 20) -> list[Run]:

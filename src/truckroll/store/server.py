@@ -30,6 +30,7 @@ _SETTINGS = {
     "shared_buffers": "64MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
     "min_wal_size": "32MB",
     "jit": "off",
     "timezone": "UTC",

@@ -106,9 +106,9 @@ def gated(work: Work) -> str:
         work.hold_link("copied_back", says, release)
         work.look_again(ctx.now)
         return "wait"
-    gates = [gate for _, gate in mirror.gates]
+    gates = mirror.gates
     if mirror.fold is not None and not work.link.fold:
-        gates = [keyless(mirror.fold)]
+        gates = (("keyed", keyless(mirror.fold)),)
     if not gates:
         return ""
     gate_ctx = GateContext(
@@ -118,7 +118,7 @@ def gated(work: Work) -> str:
         overlaps=ctx.overlaps,
         link_key=work.link.key,
     )
-    for gate in gates:
+    for _, gate in gates:
         problem = gate(work.agreed, gate_ctx)
         if problem is None:
             continue
@@ -282,22 +282,22 @@ def _next(work: Work, at: At) -> At:
 
 def add(work: Work, side: Side, spot: Spot, key: str) -> At:
     """Return a new, unseen end on the bench, in the place of what stood there."""
+    before = [at.end.generation for at in work.ends if _at(at, spot)]
     end = End(
-        id=-1 - sum(at.end.id < 0 for at in work.ends),
+        id=-1 - len([at for at in work.ends if at.end.id < 0]),
         side=side,
         account=spot[0],
         scope=spot[1],
         external_id="",
         key=key,
-        generation=1 + max((at.end.generation for at in work.ends if _at(at, spot)), default=-1),
+        generation=1 + max(before, default=-1),
     )
     made = work.at(end)
     work.ends.append(made)
     if side == "source":
         work.source = made
     else:
-        work.followers = [at for at in work.followers if not _at(at, spot)]
-        work.followers.append(made)
+        work.followers = [*(at for at in work.followers if not _at(at, spot)), made]
     return made
 
 

@@ -29,9 +29,10 @@ def key_of(fields: Mapping[str, object], names: tuple[str, ...]) -> Key | None:
 
 def _normal(value: Value) -> str:
     if isinstance(value, Timed):
-        return f"{value.begins:%Y%m%dT%H%M%S}/{value.ends:%Y%m%dT%H%M%S}"
+        begins, ends = (at.isoformat(timespec="seconds") for at in (value.begins, value.ends))
+        return f"{begins}/{ends}"
     if isinstance(value, AllDay):
-        return f"{value.start:%Y%m%d}/{value.end:%Y%m%d}"
+        return f"{value.start.isoformat()}/{value.end.isoformat()}"
     return " ".join(as_text(value).casefold().split())
 
 
@@ -56,7 +57,7 @@ class Matcher:
     def find(self, link_key: str, scope: int, whole: Mapping[str, object]) -> Match:
         """Return what answers to a link's record in a scope: by mark first, then by the keys."""
         found = self._free(self._by_mark.get((scope, link_key), ()))
-        if not found and (key := key_of(whole, self._names)) is not None:
+        if not found and self._by_key and (key := key_of(whole, self._names)) is not None:
             found = self._free(self._by_key.get((scope, key), ()))
         if not found:
             return NO_MATCH

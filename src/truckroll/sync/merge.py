@@ -82,41 +82,36 @@ def _take_in(work: Work, source: At) -> frozenset[str]:
     """Take the authority's first word on everything; what no map can carry is held."""
     if not source.weighable:
         return NOTHING
-    shown = source.shown
-    agreed: dict[str, Value] = {}
-    said: list[Line] = []
-    for line in source.lines:
-        slot, invert = line.slot, line.invert
-        if slot not in shown:
-            continue
-        if invert is not None:
-            value = invert(shown[slot])
-            if isinstance(value, Problem):
-                _hold_unmapped(work, source, line, value)
-                continue
-            agreed.setdefault(line.inputs[0], value)
-        said.append(line)
-    given = dict(shown)
-    for line in said:
-        want = line.render(agreed) if line.inputs[0] in agreed else None
-        if want is not None and not isinstance(want, Problem):
+    shape = work.ctx.mirror.shapes["source"]
+    said = {slot: value for slot, value in source.shown.items() if slot in shape.slots}
+    agreed = said.copy()
+    mapped = [line for line in shape.made if line.slot in said]
+    for line in mapped:
+        meant = line.invert(agreed.pop(line.slot)) if line.invert is not None else None
+        if isinstance(meant, Problem):
+            _hold_unmapped(work, source, line, meant)
+            del said[line.slot]
+        elif line.invert is not None:
+            agreed[line.inputs[0]] = meant
+    given = said.copy()
+    for line in mapped:
+        want = line.want(agreed)
+        if line.slot in said and want is not None and not isinstance(want, Problem):
             given[line.slot] = want
     work.agree_all(agreed, source.end.id)
-    source.settle_all({line.slot: given[line.slot] for line in said})
+    source.settle_all(said, given)
     return frozenset(agreed)
 
 
 def wanted(work: Work, line: Line) -> Value | Problem | None:
     """Return what a slot should hold by what is agreed; None where nothing is known of it."""
-    agreed = work.agreed
-    for name in line.inputs:
-        if name in agreed:
-            return line.render(agreed)
-    return None
+    return line.want(work.agreed)
 
 
 def _answered(ends: Sequence[At]) -> None:
     """Let a person's choice among the words of several ends settle the question for all."""
+    if not [at for at in ends if at.holds]:
+        return
     asked = [
         (at, line)
         for at in ends

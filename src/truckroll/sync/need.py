@@ -10,7 +10,7 @@ import msgspec
 from truckroll.kit.normal import stored
 from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.recipes.mirror import Problem
-from truckroll.sync.merge import STEADY, merge, wanted
+from truckroll.sync.merge import STEADY, merge
 from truckroll.sync.reply import refused_before
 from truckroll.sync.types import FieldHold, Hold, Op, Step
 
@@ -158,21 +158,20 @@ def need(work: Work, at: At) -> None:
     existence = at.holds.get("existence")
     if at.planned or not at.weighable or (existence is not None and existence.reason != "undone"):
         return
+    shows, given = work.shows(at.end.side), at.given
+    if not at.holds and [*map(given.get, shows)] == [*shows.values()]:
+        return
     fields: dict[str, Value] = {}
-    agreed, given, holds = work.agreed, at.given, at.holds
     for line in at.lines:
-        slot = line.slot
-        want = line.render(agreed) if line.inputs[0] in agreed else wanted(work, line)
-        if slot in given and slot not in holds and (given[slot] is want or given[slot] == want):
-            continue
-        if want is None and agreed.keys().isdisjoint(line.inputs):
+        slot, want = line.slot, shows[line.slot]
+        if want is None and work.agreed.keys().isdisjoint(line.inputs):
             continue  # nobody ever spoke of it, so what stands there was not given by us
         if _needed(work, at, slot, want):
             assert not isinstance(want, Problem)
             fields[slot] = want
     if fields:
         _update(work, at, fields)
-    elif "write" in holds:
+    elif "write" in at.holds:
         at.release("write")
 
 
@@ -233,16 +232,15 @@ def _empty(value: Value) -> bool:
 def _whole(work: Work, at: At) -> dict[str, Value] | None:
     """Return all that an end should show; None where what it cannot do without is held."""
     whole: dict[str, Value] = {}
-    agreed = work.agreed
-    for line in at.lines:
-        want = line.render(agreed) if line.inputs[0] in agreed else wanted(work, line)
+    writes = at.facts.writes
+    for slot, want in work.shows(at.end.side).items():
         if isinstance(want, Problem):
-            at.hold(line.slot, FieldHold(reason=want.reason, detail=want.detail))
+            at.hold(slot, FieldHold(reason=want.reason, detail=want.detail))
             work.look_again(want.again_at)
-            if line.slot == "when":
+            if slot == "when":
                 return None
-        elif line.slot in at.facts.writes and not _empty(want):
-            whole[line.slot] = want
+        elif slot in writes and not _empty(want):
+            whole[slot] = want
     return whole
 
 

@@ -104,10 +104,9 @@ def _source_is_gone(work: Work, source: At) -> None:
 
 def _leave(work: Work, where: dict[Spot, str], gate: str) -> None:
     """Take out the followers whose key left, and all of a cancelled or unwanted record."""
-    home = work.ctx.scope_label(work.source.end.scope) if work.source else "its source"
     out = ""
     if cancelled(work):
-        out = f"cancelled in {home}"
+        out = f"cancelled in {_home(work)}"
     elif gate == "remove":
         out = work.holds[-1].detail
     for at in work.followers:
@@ -117,18 +116,18 @@ def _leave(work: Work, where: dict[Spot, str], gate: str) -> None:
         elif spot in where:
             at.rekey(where[spot])
         else:
-            whose = (
-                f"no longer {person_text(at.end.key)}'s"
-                if at.end.key
-                else "it belongs elsewhere now"
-            )
-            take_out(work, at, work.ctx.mirror.left, f"{whose}, says {home}")
+            says = f"{_not_theirs(at.end.key)}, says {_home(work)}"
+            take_out(work, at, work.ctx.mirror.left, says)
     if out:
         where.clear()
 
 
 def _not_theirs(key: str) -> str:
     return f"no longer {person_text(key)}'s" if key else "it belongs elsewhere now"
+
+
+def _home(work: Work) -> str:
+    return work.ctx.scope_label(work.source.end.scope) if work.source else "its source"
 
 
 def _arrive(work: Work, where: dict[Spot, str], weighed: frozenset[str]) -> None:

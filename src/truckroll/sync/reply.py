@@ -93,8 +93,7 @@ def settle_found(
 
     A field that shows the stored form of what was sent is ours. One that shows what was there
     `before` did not land. One that the system did not keep at all is held `not_stored`; anything
-    else is somebody's change, to be weighed against what was sent. Of a record that was just made
-    (no `before`) what was not sent is taken as the system filled it in.
+    else is somebody's change, to be weighed against what was sent.
     """
     base: dict[str, Value] = {}
     given: dict[str, Value] = {}
@@ -112,6 +111,4 @@ def settle_found(
             holds.update(lost.holds)
         elif before is None:
             base[slot], given[slot] = stored(how(slot), value), value
-    if before is None:
-        base.update({slot: value for slot, value in back.items() if slot not in sent})
     return Settled(base, given, holds)

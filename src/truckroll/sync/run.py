@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from truckroll.sync.types import Decision, Outcome, RecordRow, Step
 
 BATCH = 500
+KEPT = 2000  # decisions that may be kept from a look ahead; more are made again, batch by batch
 ROUNDS = 3
 REMOVALS = frozenset({"delete", "cancel", "unlink"})
 
@@ -150,6 +151,8 @@ async def planned(
         ctx = await job.context(links, matcher.find, waiting)
         yield list(plan(links, ctx))
         given |= matcher.given
+        if len(links) < BATCH:
+            return
 
 
 async def preview_originated(job: Job, waiting: frozenset[int], given: set[int]) -> list[Decision]:
@@ -261,17 +264,33 @@ def _label(job: Job, kind: str, id_: int) -> str:
     return "all calendars together"
 
 
+async def foresee(job: Job, waiting: frozenset[int]) -> tuple[Tally, list[list[Decision]] | None]:
+    """Plan what is due and count it; return the batches of decisions, None where they are many."""
+    tally, kept, count = Tally(), [], 0
+    async for batch in planned(job, waiting, set(), at=job.now()):
+        for decision in batch:
+            tally.add(decision.steps, job.recipe)
+        count += len(batch)
+        kept.append(batch)
+        if count > KEPT:
+            kept.clear()
+    return tally, kept if count <= KEPT else None
+
+
 async def perform(
     job: Job,
     run: int,
     report: Report,
     *,
+    foreseen: list[list[Decision]] | None = None,
     progress: Callable[[Outcome, OpenStep], None] | None = None,
 ) -> None:
     """Plan, journal and perform in rounds, until nothing is due or three rounds have passed.
 
-    While a batch is being performed the next is planned, journalled and begun, so that no account
-    waits for the last writes of a batch.
+    The first round takes what was `foreseen`, if it is given, as planned: a link that changed
+    since is left alone by the journal, and is due in the next pass. While a batch is being
+    performed the next is planned, journalled and begun, so that no account waits for the last
+    writes of a batch.
     """
     scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
 
@@ -286,10 +305,12 @@ async def perform(
 
     performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
     for _ in range(ROUNDS):
+        batches = _again(foreseen) if foreseen is not None else _plans(job, report)
+        foreseen = None
         queue: asyncio.Queue[list[OpenStep] | None] = asyncio.Queue(maxsize=1)
         room = asyncio.Semaphore(2)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_feed(job, run, report, queue))
+            group.create_task(_feed(job, run, report, batches, queue))
             while (opened := await queue.get()) is not None:
                 report.steps.extend(one.step for one in opened)
                 await room.acquire()
@@ -340,13 +361,25 @@ async def undo(job: Job, undone: int, run: int, report: Report) -> None:
         await performer.perform(opened)
 
 
+def _plans(job: Job, report: Report) -> AsyncIterator[list[Decision]]:
+    return planned(job, report.waiting, set(), at=job.now())
+
+
+async def _again(batches: list[list[Decision]]) -> AsyncIterator[list[Decision]]:
+    for batch in batches:
+        yield batch
+
+
 async def _feed(
-    job: Job, run: int, report: Report, queue: asyncio.Queue[list[OpenStep] | None]
+    job: Job,
+    run: int,
+    report: Report,
+    batches: AsyncIterator[list[Decision]],
+    queue: asyncio.Queue[list[OpenStep] | None],
 ) -> None:
     at = job.now()
-    given: set[int] = set()
     try:
-        async for decisions in planned(job, report.waiting, given, at=at):
+        async for decisions in batches:
             opened = await job.store.journal(run, decisions, at=at)
             report.decisions.extend(
                 msgspec.structs.replace(one, steps=()) for one in decisions if one.holds

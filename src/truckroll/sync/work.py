@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from truckroll.sync.types import Decision, End, FieldHold, Hold, Link, Note, Step
+from truckroll.sync.types import Decision, End, FieldHold, Hold, Link, Note, Side, Step
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from truckroll.model.records import Fields, Value
-    from truckroll.recipes.mirror import Line
+    from truckroll.recipes.mirror import Line, Problem
     from truckroll.sync.context import AccountFacts, Context
-
-NO_HOLD = FieldHold(reason="")
 
 
 class At:
@@ -79,10 +77,10 @@ class At:
         self.base[slot] = self.shown[slot]
         self.given[slot] = given
 
-    def settle_all(self, given: dict[str, Value]) -> None:
-        """Move `base` of these fields to what is shown, and `given` to these values."""
+    def settle_all(self, base: dict[str, Value], given: dict[str, Value]) -> None:
+        """Move `base` of these fields to what is shown of them, and `given` to these values."""
         self._change()
-        self.base.update({slot: self.shown[slot] for slot in given})
+        self.base.update(base)
         self.given.update(given)
 
     def hold(self, slot: str, hold: FieldHold, *, again: bool = False) -> None:
@@ -153,6 +151,7 @@ class Work:
     __slots__ = (
         "_changed",
         "_hold",
+        "_shows",
         "agreed",
         "by",
         "ctx",
@@ -184,6 +183,7 @@ class Work:
         self.why = link.ended_why
         self._hold: tuple[str, str] = ("", "")
         self._changed = False
+        self._shows: dict[Side, dict[str, Value | Problem]] = {}
 
     def at(self, end: End) -> At:
         """Return an end on the bench; one that waits is looked at again in the next pass."""
@@ -193,8 +193,20 @@ class Work:
             self.look_at = ctx.now
         return At(end, ctx.mirror.lines[end.side], ctx.accounts[end.account], waits=waits)
 
+    def shows(self, side: Side) -> dict[str, Value | Problem]:
+        """Return what the ends of a side should show by what is agreed, by slot.
+
+        None is where nothing is known of a slot. All ends of a side should show the same, so it
+        is worked out once.
+        """
+        found = self._shows.get(side)
+        if found is None:
+            found = self._shows[side] = self.ctx.mirror.shapes[side].fill(self.agreed)
+        return found
+
     def agree(self, field: str, value: Value, by: int) -> None:
         """Take a value as agreed, on the word of an end."""
+        self._shows.clear()
         if not self._changed:
             self._changed = True
             self.agreed, self.by = dict(self.agreed), dict(self.by)
@@ -204,6 +216,7 @@ class Work:
     def agree_all(self, values: dict[str, Value], by: int) -> None:
         """Take values as agreed where nothing was, on the word of one end."""
         self._changed = True
+        self._shows.clear()
         self.agreed, self.by = values, dict.fromkeys(values, by)
 
     def look_again(self, at: datetime | None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from truckroll.app.calendars import USER
 from truckroll.cli.demo import table, vendors
 from truckroll.cli.demo.story import BrokenPromiseError, Ran, Stage, Story
-from truckroll.store.open import URL_VARIABLE
+from truckroll.store.embedded import URL_VARIABLE
 
 if TYPE_CHECKING:
     from argparse import Namespace

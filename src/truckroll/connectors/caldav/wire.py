@@ -137,9 +137,11 @@ def made(key: str, fields: Fields, mark: str, stamp: datetime) -> bytes:
 
 
 def changed(raw: bytes, fields: Fields, mark: str, stamp: datetime) -> bytes:
-    """Return an object with these fields changed, and all else as it was; "" keeps its mark."""
-    entry = read_calendar(raw).entries[0]
-    return write_event(entry.uid, fields, mark=mark or entry.mark or "", stamp=stamp, previous=raw)
+    """Return an object with these fields changed, and all else as it was; "" keeps its mark.
+
+    Raises HoldRecord where it is not one event.
+    """
+    return write_event("", fields, mark=mark, stamp=stamp, previous=raw)
 
 
 def invites(raw: bytes) -> bool:

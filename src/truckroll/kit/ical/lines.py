@@ -7,8 +7,9 @@ limits can be checked, and does not give back what it could not read.
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
@@ -43,7 +44,7 @@ class Line:
     """A content line. `params` have upper-case names; quotes are off. `number` counts from 1."""
 
     name: str
-    params: dict[str, str]
+    params: Mapping[str, str]
     value: str
     text: str
     number: int = 0
@@ -59,13 +60,18 @@ class Component:
 
     def lines(self, *names: str) -> list[Line]:
         """Return the lines of these names, in order; all lines where none is named."""
-        found = [item for item in self.items if isinstance(item, Line)]
-        return [line for line in found if line.name in names] if names else found
+        return [
+            item
+            for item in self.items
+            if (not names or item.name in names) and isinstance(item, Line)
+        ]
 
     def line(self, name: str) -> Line | None:
         """Return the first line of a name."""
-        found = (one for one in self.items if isinstance(one, Line) and one.name == name)
-        return next(found, None)
+        for one in self.items:
+            if one.name == name and isinstance(one, Line):
+                return one
+        return None
 
     def text(self, name: str) -> str | None:
         """Return the first TEXT value of a name, without its escapes, or None."""
@@ -74,18 +80,23 @@ class Component:
 
     def parts(self, *names: str) -> "list[Component]":
         """Return the components directly inside, of these names."""
-        found = [item for item in self.items if isinstance(item, Component)]
-        return [part for part in found if part.name in names] if names else found
+        return [
+            item
+            for item in self.items
+            if (not names or item.name in names) and isinstance(item, Component)
+        ]
 
     def put(self, line: Line) -> None:
         """Set a line in the place of the first of its name (others go), or before the parts."""
         places = [
             n
             for n, item in enumerate(self.items)
-            if isinstance(item, Line) and item.name == line.name
+            if item.name == line.name and isinstance(item, Line)
         ]
-        self.drop(line.name)
-        if places:
+        if len(places) == 1:
+            self.items[places[0]] = line
+        elif places:
+            self.drop(line.name)
             self.items.insert(places[0], line)
         else:
             ends = (n for n, item in enumerate(self.items) if isinstance(item, Component))
@@ -94,7 +105,7 @@ class Component:
     def drop(self, *names: str) -> None:
         """Take out all lines of these names."""
         self.items = [
-            item for item in self.items if not (isinstance(item, Line) and item.name in names)
+            item for item in self.items if not (item.name in names and isinstance(item, Line))
         ]
 
 
@@ -215,6 +226,12 @@ def _line(raw: bytes, number: int, tree: Tree) -> Line | None:
 
 def parse_line(text: str, number: int = 0) -> Line | None:
     """Return a content line, or None where the text is none."""
+    parts = (_known_parts if len(text) <= _FOLD else _line_parts)(text)
+    return None if parts is None else Line(*parts, text, number)
+
+
+def _line_parts(text: str) -> tuple[str, Mapping[str, str], str] | None:
+    """Return name, parameters and value of a content line."""
     name = _NAME.match(text)
     if name is None:
         return None
@@ -230,7 +247,11 @@ def parse_line(text: str, number: int = 0) -> Line | None:
     value = text[at + 1 :]
     if params.get("ENCODING", "").upper() == "QUOTED-PRINTABLE":
         value = _quoted_printable(value)
-    return Line(name[0].rpartition(".")[2].upper(), params, value, text, number)
+    return name[0].rpartition(".")[2].upper(), params, value
+
+
+# Most lines of a calendar stand in each of its objects: those of the time zone, above all.
+_known_parts = lru_cache(maxsize=2048)(_line_parts)
 
 
 def _quoted_printable(value: str) -> str:
@@ -245,7 +266,8 @@ def _quoted_printable(value: str) -> str:
 
 def make_line(name: str, value: str, **params: str) -> Line:
     """Return a new content line; `value` is already in its written form."""
-    value = _CONTROLS.sub("", value).replace("\n", "")
+    if not value.isprintable():
+        value = _CONTROLS.sub("", value).replace("\n", "")
     head = "".join(f";{key}={_param(text)}" for key, text in params.items() if text)
     return Line(name, dict(params), value, f"{name}{head}:{value}")
 

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
-from truckroll.kit.ical.lines import Component, make_line
+from truckroll.kit.ical.lines import Component, make_line, parse_line
 from truckroll.kit.ical.times import moment_text, offset_text, parse_moment, parse_offset
 from truckroll.model.rrule import WEEKDAYS, parse_rrule
 from truckroll.model.time import zone_info
 from truckroll.model.walk import Budget, walk
 
 _SPAN = 30  # years over which a yearly pattern must hold to be written as a rule
+_USUAL_LINES = 200  # of a VTIMEZONE; what is longer is not kept in memory
 _STEADY = 5  # years that a pattern must have held, at the least
 
 
@@ -44,13 +45,25 @@ class Observance:
 
 def read_vtimezone(part: Component) -> tuple[Observance, ...]:
     """Return the observances of a VTIMEZONE; those that cannot be read are left out."""
+    parts = [one.lines() for one in part.parts("STANDARD", "DAYLIGHT")]
+    texts = tuple(tuple(line.text for line in lines) for lines in parts)
+    usual = sum(map(len, texts)) <= _USUAL_LINES
+    return (_known_observances if usual else _observances)(texts)
+
+
+def _observances(parts: tuple[tuple[str, ...], ...]) -> tuple[Observance, ...]:
     found = []
-    for one in part.parts("STANDARD", "DAYLIGHT"):
+    for texts in parts:
+        lines = [line for text in texts if (line := parse_line(text)) is not None]
         try:
-            found.append(_observance(one))
+            found.append(_observance(Component("", [*lines])))
         except ValueError:
             continue
     return tuple(found)
+
+
+# The same few stand in each object of a calendar.
+_known_observances = lru_cache(maxsize=128)(_observances)
 
 
 def _observance(part: Component) -> Observance:
@@ -126,29 +139,26 @@ def offset_at(
 @lru_cache(maxsize=4096)
 def changes(zone: str, year: int) -> tuple[Change, ...]:
     """Return the changes of the clocks of an IANA zone in a (UTC) year."""
-    info = zone_info(zone)
+    info, nothing = zone_info(zone), timedelta(0)
 
-    def state(at: datetime) -> tuple[timedelta, timedelta, str]:
-        local = at.astimezone(info)
-        nothing = timedelta(0)
-        return local.utcoffset() or nothing, local.dst() or nothing, local.tzname() or zone
+    def offset(at: datetime) -> timedelta:
+        return at.astimezone(info).utcoffset() or nothing
 
     begin = datetime(year, 1, 1, tzinfo=UTC)
     end = datetime(year + 1, 1, 1, tzinfo=UTC)
     marks = [begin + timedelta(days=n) for n in range((end - begin).days)] + [end]
     found = []
-    for early, late in pairwise(marks):
-        before, after = state(early), state(late)
+    for (first, before), (last, after) in pairwise((mark, offset(mark)) for mark in marks):
         if before == after:
             continue
-        low, high = early, late
+        low, high = first, last
         while high - low > timedelta(seconds=1):
             middle = low + (high - low) // 2
             middle = middle.replace(microsecond=0)
-            low, high = (middle, high) if state(middle) == before else (low, middle)
-        daylight = after[0] > before[0] and bool(before[1] or after[1])
-        if before[0] != after[0]:
-            found.append(Change(high, before[0], after[0], after[2], daylight))
+            low, high = (middle, high) if offset(middle) == before else (low, middle)
+        early, late = first.astimezone(info), last.astimezone(info)
+        daylight = after > before and bool(early.dst() or late.dst())
+        found.append(Change(high, before, after, late.tzname() or zone, daylight))
     return tuple(found)
 
 

@@ -31,9 +31,12 @@ where r.name = %(name)s
 order by v.version
 
 -- name: mirror
-insert into mirror (recipe, name) values (%(recipe)s, %(name)s)
-on conflict (tenant, recipe, name) do update set name = excluded.name
-returning id
+-- A mirror that is there is only read: asking for it writes nothing.
+with known as (select id from mirror where recipe = %(recipe)s and name = %(name)s), made as (
+  insert into mirror (recipe, name) select %(recipe)s, %(name)s where not exists (select from known)
+  on conflict (tenant, recipe, name) do update set name = excluded.name
+  returning id)
+select id from known union all select id from made
 
 -- name: touch_mirror
 update link set look_at = %(at)s, due = true, touched = touched + 1

@@ -1,4 +1,4 @@
-"""An index of the records that could not be read: few, and looked for in every pass."""
+"""What cannot be read is found without a look at all records."""
 
 from alembic import op
 
@@ -9,12 +9,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the index, so that looking for unreadable records does not grow with the rest."""
+    """Add the index of the records that cannot be read: every pass tells of them."""
     op.get_bind().exec_driver_sql(
-        "create index record_unreadable on record (tenant, scope) where state = 'unreadable'"
+        "create index record_unreadable on record (tenant, scope, id) where state = 'unreadable'"
     )
 
 
 def downgrade() -> None:
-    """Take the index away."""
+    """Drop the index."""
     op.get_bind().exec_driver_sql("drop index record_unreadable")

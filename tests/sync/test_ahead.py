@@ -1,0 +1,39 @@
+"""What was planned for the brakes is performed; where that is much, it is planned again."""
+
+import pytest
+
+from support.nasty import Nasty, World
+from truckroll.sync import run
+
+
+@pytest.mark.parametrize("count", [1, 4, 8, 9, 23])
+async def test_each_record_lands_once_however_many_batches_there_are(count, monkeypatch):
+    monkeypatch.setattr(run, "BATCH", 4)
+    monkeypatch.setattr(run, "KEPT", 8)
+    a, b = Nasty("A"), Nasty("B")
+    world = World(a, {"b": b})
+    for number in range(count):
+        a.put(str(number), title=f"t{number}")
+    report = await world.run()
+    assert sorted(one["title"] for one in b.show().values()) == sorted(
+        f"t{number}" for number in range(count)
+    )
+    assert (len(report.done), b.writes) == (count, count)
+    await world.run()
+    assert b.writes == count
+
+
+@pytest.mark.parametrize(("count", "kept"), [(0, 0), (8, 8), (9, None)])
+async def test_no_more_decisions_are_kept_than_agreed(count, kept, monkeypatch):
+    monkeypatch.setattr(run, "BATCH", 4)
+    monkeypatch.setattr(run, "KEPT", 8)
+    a = Nasty("A")
+    world = World(a, {"b": Nasty("B")})
+    for number in range(count):
+        a.put(str(number), title=f"t{number}")
+    job, report = world.job(), run.Report()
+    await run.observe(job, report)
+    await run.adopt(job, "source")
+    tally, foreseen = await run.foresee(job, report.waiting)
+    assert tally.writes == count
+    assert (None if foreseen is None else sum(map(len, foreseen))) == kept
