@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from support.servers import Server
 from truckroll.app import accounts, passes, people
 from truckroll.app.hub import Hub
 from truckroll.app.views import PassView
@@ -89,8 +90,19 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(store, tmp_path, *, choices: dict[str, str] | None = None, **sample: Any):
-    """A fleet that is set up and not yet in step; `sample` are the tenant's parameters."""
+async def fleet(
+    store,
+    tmp_path,
+    *,
+    choices: dict[str, str] | None = None,
+    server: Server | None = None,
+    on_server: int = 0,
+    **sample: Any,
+):
+    """A fleet that is set up and not yet in step; `sample` are the tenant's parameters.
+
+    The last `on_server` technicians have calendars on a CalDAV server in the place of Google's.
+    """
     async with running([ServiceTitan, GoogleCalendar]) as box:
         titan, google = box.systems["servicetitan"], box.systems["google-calendar"]
         seeded = titan.seed({"zone": ZONE, **sample})
@@ -101,17 +113,21 @@ async def fleet(store, tmp_path, *, choices: dict[str, str] | None = None, **sam
                 "given": one["name"].split()[0],
                 "family": one["name"].split()[1],
             }
-            for one in technicians
+            for one in technicians[: len(technicians) - on_server]
         ]
-        google.gate.quota.per_user = google.gate.quota.per_project = (
-            1_000_000  # waits are not tested
-        )
+        quota = google.gate.quota
+        quota.per_user = quota.per_project = 1_000_000  # waits are not tested
         google.seed({"people": folk, "vans": 0, "zone": ZONE, "domain": "acme.example"})
         hub = Hub(home=tmp_path, store=store)
         made = Fleet(hub, box, seeded, {one["id"]: one["email"] for one in technicians})
         await accounts.add(hub, "titan", "servicetitan", titan_answers(box), zone=ZONE)
         await accounts.add(hub, "google", "google-calendar", google_answers(box))
-        bound = {"from": "titan", "to": "google", "zone": ZONE}
+        if server is not None:
+            for one in technicians[len(technicians) - on_server :]:
+                server.make_calendar(one["email"].partition("@")[0], one["name"])
+            await accounts.add(hub, "field", "caldav", server_answers(server))
+        targets = "google,field" if server is not None else "google"
+        bound = {"from": "titan", "to": targets, "zone": ZONE}
         await store.install_recipe(RECIPE, builtin()[RECIPE], bound, choices or {})
         await people.suggested(hub, RECIPE, take_sure=True, by="test")
         made.forget_calls()
@@ -137,3 +153,9 @@ def google_answers(box: Box) -> dict[str, str]:
     keys = box.systems["google-calendar"].credentials(f"{box.address}/google-calendar")
     asked = ("client_id", "client_secret", "refresh_token", "api", "token")
     return {**{name: keys[name] for name in asked}, "private": "yes"}
+
+
+def server_answers(server: Server) -> dict[str, str]:
+    """What a person answers who adds a CalDAV server as an account."""
+    who = {"url": server.url, "user": server.user, "password": server.password}
+    return {**who, "private": "yes"}
