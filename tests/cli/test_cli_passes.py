@@ -1,11 +1,13 @@
 """plan, apply, undo: what people read and what programs get."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -162,14 +164,23 @@ def test_a_length_of_time_that_is_none_is_a_wrong_call(desk):
 def test_long_work_shows_a_bar_to_who_looks_and_nobody_else(desk, monkeypatch):
     desk.work(*(job(f"J-{number}", day=number) for number in range(60)))
     main, seen = os.openpty()
+    shown = b""
+
+    def look():
+        nonlocal shown
+        with contextlib.suppress(OSError):  # the screen was closed
+            while part := os.read(main, 65536):
+                shown += part
+
+    looking = threading.Thread(target=look)
+    looking.start()
     with open(seen, "w") as screen, monkeypatch.context() as patched:  # noqa: PTH123 -- it is a number
         patched.setattr(sys, "stderr", screen)
         desk.well("apply")
-        screen.flush()
-        shown = os.read(main, 65536).decode()
+    looking.join(10)
     os.close(main)
-    assert "writing" in shown
-    assert "%" in shown
+    assert b"writing" in shown
+    assert b"%" in shown
     desk.table(*(job(f"J-{number}", day=number, hour=12) for number in range(60)))
     assert "writing" not in desk.well("apply").err
 
