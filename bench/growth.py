@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ import psycopg
 from bench import ROOT
 from bench.figures import Figure, median
 from bench.planning import PEOPLE, appointment
+from truckroll import connectors
 from truckroll.app import passes, systems
 from truckroll.app.bootstrap import open_hub
 from truckroll.kit.contract import Connector, Page, Reply, Resource, Scope, Seen
@@ -36,7 +37,7 @@ from truckroll.recipes.compile import builtin
 from truckroll.store.embedded import Embedded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from truckroll.app.hub import Hub
     from truckroll.kit.contract import Change, Draft, Session
@@ -121,27 +122,36 @@ BENCH = Connector(
         )
     },
 )
-# For this process alone, it is a connector like the others.
-sys.modules["truckroll.connectors.bench"] = sys.modules[__name__]
-systems._where()["bench"] = "bench"  # noqa: SLF001 -- see above
+
+
+@contextmanager
+def _known() -> Iterator[None]:
+    """Let the hub know this system as it knows its connectors."""
+    name, known = f"{connectors.__name__}.bench", systems._where()  # noqa: SLF001 -- for a while
+    sys.modules[name], known["bench"] = sys.modules[__name__], "bench"
+    try:
+        yield
+    finally:
+        del sys.modules[name], known["bench"]
 
 
 async def _fill(home: Path) -> None:
     """Make a hub with a thousand appointments in step."""
-    async with open_hub(home, make=True) as hub:
-        store = hub.store
-        office = await store.add_account("bench", "office", {}, {}, "America/New_York")
-        field = await store.add_account("bench", "field", {}, {})
-        await store.put_scopes(office.id, [Scope(_OFFICE, "Jobs", "table")])
-        names = [f"Technician {one}" for one in range(PEOPLE)]
-        scopes = [Scope(name, name, "calendar") for name in names]
-        for name, stored in zip(names, await store.put_scopes(field.id, scopes), strict=True):
-            await store.map_person(name, field.id, stored.id, "bench")
-        bound = {"from": "office", "to": "field", "zone": "America/New_York"}
-        await store.install_recipe(RECIPE, builtin()[RECIPE], bound, {})
-        view = await passes.apply(hub)
-        assert view.writes == BASE, view
-        await _pass(hub)
+    with _known():
+        async with open_hub(home, make=True) as hub:
+            store = hub.store
+            office = await store.add_account("bench", "office", {}, {}, "America/New_York")
+            field = await store.add_account("bench", "field", {}, {})
+            await store.put_scopes(office.id, [Scope(_OFFICE, "Jobs", "table")])
+            names = [f"Technician {one}" for one in range(PEOPLE)]
+            scopes = [Scope(name, name, "calendar") for name in names]
+            for name, stored in zip(names, await store.put_scopes(field.id, scopes), strict=True):
+                await store.map_person(name, field.id, stored.id, "bench")
+            bound = {"from": "office", "to": "field", "zone": "America/New_York"}
+            await store.install_recipe(RECIPE, builtin()[RECIPE], bound, {})
+            view = await passes.apply(hub)
+            assert view.writes == BASE, view
+            await _pass(hub)
 
 
 _COPIES = {
@@ -199,8 +209,9 @@ async def _pass(hub: Hub) -> dict[str, float]:
 
 
 async def _one(home: Path) -> dict[str, float]:
-    async with open_hub(home) as hub:
-        return await _pass(hub)
+    with _known():
+        async with open_hub(home) as hub:
+            return await _pass(hub)
 
 
 def main() -> None:

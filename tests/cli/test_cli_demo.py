@@ -11,11 +11,11 @@ from typing import ClassVar
 import pytest
 
 from truckroll.app import calendars
-from truckroll.cli import demo
+from truckroll.cli.demo import story, table
 from truckroll.cli.main import main
 
 
-class Watched(demo.Embedded):
+class Watched(story.Embedded):
     """The demo's database, remembered."""
 
     seen: ClassVar = []
@@ -32,7 +32,7 @@ def place(monkeypatch):
     made = Path(tempfile.mkdtemp(prefix="demo-test-"))
     made.chmod(0o755)
     monkeypatch.setattr(tempfile, "tempdir", str(made))
-    monkeypatch.setattr(demo, "Embedded", Watched)
+    monkeypatch.setattr(story, "Embedded", Watched)
     monkeypatch.setattr(Watched, "seen", [])
     yield made
     shutil.rmtree(made)
@@ -53,9 +53,13 @@ def test_the_demo_holds_what_it_says_and_leaves_nothing_behind(place, capsys, mo
     assert "changed by hand in the calendar “Ana Ruiz”" in heard.out
     assert "$ truckroll undo 3" in heard.out
     assert heard.out.rpartition("$ truckroll apply")[2].lstrip().startswith("0 writes")
-    ((pid, data),) = Watched.seen
-    assert not runs(pid)
-    assert not data.exists()
+    assert "65 writes" in heard.out
+    assert "ServiceTitan said" in heard.out
+    assert heard.out.count("No mails went to customers or technicians") == 2
+    assert len({data for _, data in Watched.seen}) == 2
+    for pid, data in Watched.seen:
+        assert not runs(pid)
+        assert not data.exists()
     assert list(place.iterdir()) == []
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert str(place) not in listed.stdout
@@ -63,7 +67,7 @@ def test_the_demo_holds_what_it_says_and_leaves_nothing_behind(place, capsys, mo
 
 
 def test_a_promise_that_does_not_hold_is_said_loudly(place, capsys, monkeypatch):
-    monkeypatch.setattr(demo, "_count", lambda _: 0)
+    monkeypatch.setattr(table, "_count", lambda _: 0)
     assert main(["demo", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["well"] is False

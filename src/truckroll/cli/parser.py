@@ -116,7 +116,9 @@ def _home(commands: Sub) -> None:
         "show everything with two sample companies, on this machine alone",
         needs_database=False,
     )
-    demo.add_argument("--keep", action="store_true", help="leave calendars and vendors up at the end")
+    demo.add_argument(
+        "--keep", action="store_true", help="leave calendars and vendors up at the end"
+    )
     says = "serve simulated systems, to try without an account"
     sim = _command(commands, "sim", "sim:sim", says, needs_database=False)
     sim.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (else a free one)")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from truckroll.app.calendars import USER
@@ -38,7 +36,7 @@ def _demo(screen: Screen, *, keep: bool) -> int:
     with ExitStack() as cleared:
         code = 0
         for tell in _CHAPTERS:
-            stage = Stage(Path(tempfile.mkdtemp(prefix="truckroll-demo-")))
+            stage = Stage()
             cleared.callback(stage.strike)
             stages.append(stage)
             code = code or _told(tell, Story(stage, screen, ran))

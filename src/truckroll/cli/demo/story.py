@@ -8,7 +8,9 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from truckroll.app.calendars import USER, Calendars
@@ -16,7 +18,6 @@ from truckroll.store.embedded import Embedded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from truckroll.app.simulators import Simulators
     from truckroll.cli.screen import Screen
@@ -38,19 +39,19 @@ class Ran(NamedTuple):
 
 
 class Stage:
-    """A company's servers and hub in a folder: `strike` ends them and takes all away."""
+    """A company's servers and hub in a new folder: `strike` ends them and takes all away."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.home = folder / "home"
-        self.calendars = Calendars(folder / "calendars")
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="truckroll-demo-"))
+        self.home = self.folder / "home"
         self.simulators: Simulators | None = None
-        self._database = Embedded(self.home)
-        try:
+        with contextlib.ExitStack() as failed:
+            failed.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self.calendars = Calendars(self.folder / "calendars")
+            failed.callback(self.calendars.stop)
+            self._database = Embedded(self.home)
             self._database.hold()  # the commands then find it started
-        except BaseException:
-            self.calendars.stop()
-            raise
+            failed.pop_all()
         self.data = self._database.data
 
     def leave(self) -> None:
