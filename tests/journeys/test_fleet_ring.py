@@ -6,7 +6,14 @@ from support import servers
 from support.fleet import fleet
 from support.ring import ring
 
-SAMPLE = {"technicians": 1, "appointments": 8, "customers": 4, "days": 6, "crew_share": 0}
+SAMPLE = {
+    "technicians": 1,
+    "appointments": 8,
+    "customers": 4,
+    "days": 6,
+    "crew_share": 0,
+    "return_share": 0,
+}
 TWO_WAY = {"two_way": "reschedule", "edits_by_hand": "keep"}
 
 

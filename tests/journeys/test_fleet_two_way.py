@@ -12,6 +12,7 @@ from support.fleet import ZONE, fleet
 from support.ring import api_text, instant
 from truckroll.app import holds, passes, why
 from truckroll.recipes.compile import builtin
+from truckroll_sim.servicetitan import work
 
 SAMPLE = {"technicians": 3, "appointments": 12, "customers": 6, "days": 4, "crew_share": 0.5}
 
@@ -123,6 +124,28 @@ async def test_where_both_move_a_visit_the_office_is_right_and_the_story_says_so
         texts = [line.text for one in found.records for line in one.story]
         assert any(text.startswith("when: ") and "gave way to" in text for text in texts), texts
         assert (await acme.apply()).writes == 0
+
+
+@pytest.mark.behaviour("CAL-7")
+async def test_a_move_of_a_visit_that_was_cancelled_meanwhile_waits_with_it(store, tmp_path):
+    async with fleet(store, tmp_path, choices={"two_way": "reschedule"}, **SAMPLE) as acme:
+        await acme.apply()
+        number = alone(acme)[0]
+        job, count = acme.visits()[number]["jobId"], len(events_of(acme, number))
+        by_hand(acme, events_of(acme, number)[0], hours=2)
+        acme.office("cancel", jobId=job)
+        acme.forget_calls()
+        view = await acme.apply(confirmed=10)
+        assert view.by_op == {"cancel": count}, brief(view)
+        assert (view.failed, acme.written_to_titan()) == (0, []), brief(view)
+        again = await acme.apply()
+        assert (again.writes, again.failed) == (0, 0), brief(again)
+        work.restore_job(acme.titan.tenant, job)
+        await acme.apply()
+        shown = [instant(one["start"]["dateTime"]) for one in events_of(acme, number)]
+        assert shown == [begins(acme, number)] * count
+        last = await acme.apply()
+        assert (last.writes, last.failed) == (0, 0), brief(last)
 
 
 @pytest.mark.behaviour("CAL-7")

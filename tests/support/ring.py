@@ -396,6 +396,7 @@ class Ring:
     number: int = 0
     edits: Counter = field(default_factory=Counter)
     did: list[str] = field(default_factory=list)
+    put_off: list[str] = field(default_factory=list)
 
     async def turn(self) -> Counter:
         """Let each recipe pass once; return the writes by account."""
@@ -404,11 +405,11 @@ class Ring:
         for name in (RECIPE, *self.names()):
             view = await passes.apply(hub, name, confirmed=ALL_RIGHT)
             assert not view.stops, brief(view)
-            for says in view.failures:
-                # Xandikos lets one write at a time in, and says so to the others.
-                assert "[423]" in says, says
+            if view.failed:
+                # Xandikos lets few writes at a time in; what was put off goes on later.
                 self.office.hours.rest()
-                written["refused"] += 1
+                self.put_off = [*view.failures, *view.problems]
+                written["put off"] += 1
             written.update(step.account for step in view.steps)
         return written
 
@@ -419,18 +420,18 @@ class Ring:
     async def settle(self, most: int = 4) -> Counter:
         """Let recipes pass until a whole turn writes nothing; return the writes by account.
 
-        A turn in which a server let a write wait does not count, but twenty do.
+        A turn in which a server put a write off counts little.
         """
         written: Counter = Counter()
         turns = 0.0
         while turns < most:
             now = await self.turn()
             if not now:
-                del written["refused"]
+                del written["put off"]
                 return written
             written += now
-            turns += 0.2 if now["refused"] else 1
-        raise AssertionError(f"no silence: {written}; {self.did[-30:]}")
+            turns += 0.2 if now["put off"] else 1
+        raise AssertionError(f"no silence: {written}; {self.did[-30:]}; {self.put_off}")
 
     def same(self) -> str:
         """In what the calendars differ from each other, "" if in nothing."""
@@ -449,8 +450,9 @@ class Ring:
         at = chance.randrange(len(self.places) + 1)
         if at == len(self.places):
             before = len(self.office.did)
+            deeds = (self.office.move, self.office.cancel, self.office.restore)
             while len(self.office.did) == before:
-                deed = chance.choices((self.office.move, self.office.cancel), (9, 1))[0]
+                deed = chance.choices(deeds, (18, 2, 3))[0]
                 with suppress(ValueError, KeyError, IndexError):
                     deed()
             self.edits["titan"] += 1
