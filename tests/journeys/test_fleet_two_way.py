@@ -12,7 +12,6 @@ from support.fleet import ZONE, fleet
 from support.ring import api_text, instant
 from truckroll.app import holds, passes, why
 from truckroll.recipes.compile import builtin
-from truckroll_sim.servicetitan import work
 
 SAMPLE = {"technicians": 3, "appointments": 12, "customers": 6, "days": 4, "crew_share": 0.5}
 
@@ -127,25 +126,25 @@ async def test_where_both_move_a_visit_the_office_is_right_and_the_story_says_so
 
 
 @pytest.mark.behaviour("CAL-7")
-async def test_a_move_of_a_visit_that_was_cancelled_meanwhile_waits_with_it(store, tmp_path):
+@pytest.mark.parametrize("act", ["cancel", "arrive"])
+async def test_a_move_that_the_visits_state_forbids_is_told_once_and_not_tried_again(
+    store, tmp_path, act
+):
     async with fleet(store, tmp_path, choices={"two_way": "reschedule"}, **SAMPLE) as acme:
         await acme.apply()
         number = alone(acme)[0]
-        job, count = acme.visits()[number]["jobId"], len(events_of(acme, number))
+        old, row = begins(acme, number), acme.visits()[number]
         by_hand(acme, events_of(acme, number)[0], hours=2)
-        acme.office("cancel", jobId=job)
+        acme.office(act, jobId=row["jobId"], appointmentId=number)
+        first = await acme.apply(confirmed=10)
+        assert first.failed == 1, brief(first)
+        assert first.failures[0].endswith("[409].")
         acme.forget_calls()
-        view = await acme.apply(confirmed=10)
-        assert view.by_op == {"cancel": count}, brief(view)
-        assert (view.failed, acme.written_to_titan()) == (0, []), brief(view)
         again = await acme.apply()
-        assert (again.writes, again.failed) == (0, 0), brief(again)
-        work.restore_job(acme.titan.tenant, job)
-        await acme.apply()
-        shown = [instant(one["start"]["dateTime"]) for one in events_of(acme, number)]
-        assert shown == [begins(acme, number)] * count
-        last = await acme.apply()
-        assert (last.writes, last.failed) == (0, 0), brief(last)
+        assert (again.writes, again.failed, acme.written_to_titan()) == (0, 0, []), brief(again)
+        assert [hold.reason for hold in again.holds] == ["refused"], brief(again)
+        row = acme.titan.records["appointments"].get(str(number), {})
+        assert instant(row["start"]) == old
 
 
 @pytest.mark.behaviour("CAL-7")

@@ -10,7 +10,6 @@ import msgspec
 from truckroll.kit.normal import stored
 from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.recipes.mirror import Problem
-from truckroll.sync.existence import cancelled
 from truckroll.sync.merge import STEADY, merge
 from truckroll.sync.reply import refused_before
 from truckroll.sync.types import FieldHold, Hold, Op, Step
@@ -159,8 +158,6 @@ def need(work: Work, at: At) -> None:
     existence = at.holds.get("existence")
     if at.planned or not at.weighable or (existence is not None and existence.reason != "undone"):
         return
-    if at.end.side == "source" and cancelled(work):
-        return  # what a follower said of a visit that is off waits until it is on again
     shows, given = work.shows(at.end.side), at.given
     if not at.holds and [*map(given.get, shows)] == [*shows.values()]:
         return
