@@ -18,12 +18,6 @@ TWO_WAY = {"two_way": "reschedule", "edits_by_hand": "keep"}
 
 
 @pytest.fixture
-def xandikos():
-    with servers.xandikos() as server:
-        yield server
-
-
-@pytest.fixture
 def other_radicale():
     with servers.radicale(password="secret") as server:
         yield server
@@ -54,8 +48,8 @@ async def _a_ring(store, tmp_path, one, other, seed, *, rounds, edits):
 
 
 @pytest.mark.fault("AT-03")
-async def test_an_edit_in_a_ring_goes_round_once(store, tmp_path, fresh_radicale, xandikos):
-    await _a_ring(store, tmp_path, fresh_radicale, xandikos, seed=3, rounds=4, edits=16)
+async def test_an_edit_in_a_ring_goes_round_once(store, tmp_path, fresh_radicale, other_radicale):
+    await _a_ring(store, tmp_path, fresh_radicale, other_radicale, seed=3, rounds=4, edits=16)
 
 
 @pytest.mark.long
@@ -63,9 +57,9 @@ async def test_an_edit_in_a_ring_goes_round_once(store, tmp_path, fresh_radicale
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.timeout(3600)
 async def test_a_thousand_edits_in_a_ring_each_go_round_once(
-    store, tmp_path, fresh_radicale, xandikos, seed
+    store, tmp_path, fresh_radicale, other_radicale, seed
 ):
-    await _a_ring(store, tmp_path, fresh_radicale, xandikos, seed=seed, rounds=20, edits=50)
+    await _a_ring(store, tmp_path, fresh_radicale, other_radicale, seed=seed, rounds=20, edits=50)
 
 
 @pytest.mark.fault("AT-03")
