@@ -6,14 +6,15 @@ from support import servers
 from support.fleet import fleet
 from support.ring import ring
 
-SAMPLE = {"technicians": 1, "appointments": 8, "customers": 4, "days": 6, "crew_share": 0}
+SAMPLE = {
+    "technicians": 1,
+    "appointments": 8,
+    "customers": 4,
+    "days": 6,
+    "crew_share": 0,
+    "return_share": 0,
+}
 TWO_WAY = {"two_way": "reschedule", "edits_by_hand": "keep"}
-
-
-@pytest.fixture
-def xandikos():
-    with servers.xandikos() as server:
-        yield server
 
 
 @pytest.fixture
@@ -47,8 +48,8 @@ async def _a_ring(store, tmp_path, one, other, seed, *, rounds, edits):
 
 
 @pytest.mark.fault("AT-03")
-async def test_an_edit_in_a_ring_goes_round_once(store, tmp_path, fresh_radicale, xandikos):
-    await _a_ring(store, tmp_path, fresh_radicale, xandikos, seed=3, rounds=4, edits=16)
+async def test_an_edit_in_a_ring_goes_round_once(store, tmp_path, fresh_radicale, other_radicale):
+    await _a_ring(store, tmp_path, fresh_radicale, other_radicale, seed=3, rounds=4, edits=16)
 
 
 @pytest.mark.long
@@ -56,9 +57,9 @@ async def test_an_edit_in_a_ring_goes_round_once(store, tmp_path, fresh_radicale
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.timeout(3600)
 async def test_a_thousand_edits_in_a_ring_each_go_round_once(
-    store, tmp_path, fresh_radicale, xandikos, seed
+    store, tmp_path, fresh_radicale, other_radicale, seed
 ):
-    await _a_ring(store, tmp_path, fresh_radicale, xandikos, seed=seed, rounds=20, edits=50)
+    await _a_ring(store, tmp_path, fresh_radicale, other_radicale, seed=seed, rounds=20, edits=50)
 
 
 @pytest.mark.fault("AT-03")

@@ -126,6 +126,28 @@ async def test_where_both_move_a_visit_the_office_is_right_and_the_story_says_so
 
 
 @pytest.mark.behaviour("CAL-7")
+@pytest.mark.parametrize("act", ["cancel", "arrive"])
+async def test_a_move_that_the_visits_state_forbids_is_told_once_and_not_tried_again(
+    store, tmp_path, act
+):
+    async with fleet(store, tmp_path, choices={"two_way": "reschedule"}, **SAMPLE) as acme:
+        await acme.apply()
+        number = alone(acme)[0]
+        old, row = begins(acme, number), acme.visits()[number]
+        by_hand(acme, events_of(acme, number)[0], hours=2)
+        acme.office(act, jobId=row["jobId"], appointmentId=number)
+        first = await acme.apply(confirmed=10)
+        assert first.failed == 1, brief(first)
+        assert first.failures[0].endswith("[409].")
+        acme.forget_calls()
+        again = await acme.apply()
+        assert (again.writes, again.failed, acme.written_to_titan()) == (0, 0, []), brief(again)
+        assert [hold.reason for hold in again.holds] == ["refused"], brief(again)
+        row = acme.titan.records["appointments"].get(str(number), {})
+        assert instant(row["start"]) == old
+
+
+@pytest.mark.behaviour("CAL-7")
 async def test_in_a_busy_week_every_move_arrives_and_the_office_wins(store, tmp_path):
     chance = random.Random(7)
     async with fleet(store, tmp_path, choices={"two_way": "reschedule"}, **SAMPLE) as acme:

@@ -332,11 +332,15 @@ async def test_a_job_type_is_changed_by_its_name(stay, company):
     assert calls == []
 
 
-async def test_a_state_that_forbids_a_change_is_read_again(stay, company):
+async def test_a_state_that_forbids_a_change_is_read_again_or_told_if_it_was_known(stay, company):
     ana = company.technicians[0]["id"]
     id_ = visit_of(company.job(crew=[ana]))
+    seen = await read(stay, id_)
     company.act("arrive", appointmentId=int(id_))
-    says, _ = await refused(stay, id_, Replan, when=WHEN)
+    asked = Change(id_, seen.version, {"when": WHEN}, {**seen.fields, "when": WHEN}, seen.raw)
+    with pytest.raises(Replan, match="Working"):
+        await APPOINTMENTS.update(stay.session, stay.scope, asked)
+    says, _ = await refused(stay, id_, HoldRecord, when=WHEN)
     assert "Working" in says
 
 

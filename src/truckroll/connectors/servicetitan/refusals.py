@@ -7,7 +7,7 @@ import msgspec
 
 from truckroll.kit.classify import Rule, check
 from truckroll.kit.contract import Session
-from truckroll.kit.errors import GiveUp, Replan, RetryLater
+from truckroll.kit.errors import GiveUp, HoldRecord, Replan, RetryLater
 from truckroll.kit.http import Response
 from truckroll.kit.normal import html_to_text
 
@@ -27,6 +27,12 @@ _NOT_CONNECTED = Rule(
 STATE_FORBIDS = Rule(
     Replan,
     "{record} is in a state in which {system} does not take that; it is read and planned again",
+    statuses=frozenset({409}),
+)
+# What was planned in full knowledge of the state would be refused again after another look.
+STATE_IS_KNOWN = Rule(
+    HoldRecord,
+    "{record} is in a state in which {system} does not take that; undo one of the two",
     statuses=frozenset({409}),
 )
 

@@ -15,7 +15,7 @@ from truckroll.connectors.servicetitan.parts import with_people
 from truckroll.connectors.servicetitan.people import technicians_called
 from truckroll.connectors.servicetitan.places import job_type_called
 from truckroll.connectors.servicetitan.reads import read
-from truckroll.connectors.servicetitan.refusals import STATE_FORBIDS, ensure
+from truckroll.connectors.servicetitan.refusals import STATE_FORBIDS, STATE_IS_KNOWN, ensure
 from truckroll.connectors.servicetitan.texts import instructions_in, summary_with
 from truckroll.connectors.servicetitan.wire import (
     Appointment,
@@ -28,6 +28,7 @@ from truckroll.connectors.servicetitan.wire import (
     status_of,
     utc,
 )
+from truckroll.kit.classify import Rule
 from truckroll.kit.contract import Change, Item, Missing, Reply, Scope, Seen, Session
 from truckroll.kit.errors import (
     GiveUp,
@@ -82,8 +83,26 @@ async def update(session: Session, scope: Scope, change: Change) -> Reply:
     for name, plan in PLANS.items():
         if name in change.fields:
             calls += await plan(session, visit, change.fields[name])
-    await in_order(session, visit.what, calls, Replan)
+    forbids = STATE_IS_KNOWN if _state_is_known(change, visit) else STATE_FORBIDS
+    await in_order(session, visit.what, calls, Replan, forbids)
     return await as_it_is(session, scope, change.id, change.fields.get("people"))
+
+
+class _Held(msgspec.Struct, frozen=True):
+    """Of an observation's raw form, what its state hangs on."""
+
+    appointment: Appointment
+    job: Job | None = None
+
+
+def _state_is_known(change: Change, visit: Visit) -> bool:
+    """Tell whether a visit was in the same state when the change was planned."""
+    try:
+        held = msgspec.json.decode(change.raw, type=_Held)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return False
+    before = status_of(held.appointment, held.job)
+    return before == status_of(visit.appointment, visit.job)
 
 
 async def cancel(session: Session, scope: Scope, change: Change) -> Reply:
@@ -169,14 +188,21 @@ def _row(session: Session, response: Response, shape: type[_R], what: str) -> _R
 
 
 async def in_order(
-    session: Session, what: str, calls: list[Call], partly: type[VendorError]
+    session: Session,
+    what: str,
+    calls: list[Call],
+    partly: type[VendorError],
+    forbids: Rule = STATE_FORBIDS,
 ) -> None:
-    """Make calls one after another; a failure after a success raises `partly`."""
+    """Make calls one after another; a failure after a success raises `partly`.
+
+    `forbids` is what it means that a state forbids a call.
+    """
     for done, call in enumerate(calls):
         try:
             response = await send(session, call.verb, call.where, call.body)
             if not await _is_so_already(call, response):
-                ensure(session, response, what, (STATE_FORBIDS,))
+                ensure(session, response, what, (forbids,))
         except (SignIn, GiveUp, OutcomeUnknown):
             raise
         except VendorError as error:
