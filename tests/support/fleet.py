@@ -95,13 +95,15 @@ async def fleet(
     tmp_path,
     *,
     choices: dict[str, str] | None = None,
+    google_says: dict[str, str] | None = None,
     server: Server | None = None,
     on_server: int = 0,
     **sample: Any,
 ):
     """A fleet that is set up and not yet in step; `sample` are the tenant's parameters.
 
-    The last `on_server` technicians have calendars on a CalDAV server in the place of Google's.
+    `google_says` are further answers of whoever adds the account at Google. The last `on_server`
+    technicians have calendars on a CalDAV server in the place of Google's.
     """
     async with running([ServiceTitan, GoogleCalendar]) as box:
         titan, google = box.systems["servicetitan"], box.systems["google-calendar"]
@@ -121,7 +123,9 @@ async def fleet(
         hub = Hub(home=tmp_path, store=store)
         made = Fleet(hub, box, seeded, {one["id"]: one["email"] for one in technicians})
         await accounts.add(hub, "titan", "servicetitan", titan_answers(box), zone=ZONE)
-        await accounts.add(hub, "google", "google-calendar", google_answers(box))
+        await accounts.add(
+            hub, "google", "google-calendar", google_answers(box) | (google_says or {})
+        )
         if server is not None:
             for one in technicians[len(technicians) - on_server :]:
                 server.make_calendar(one["email"].partition("@")[0], one["name"])

@@ -192,7 +192,7 @@ class Resource:
     stale. `lag` is how long a listing may stay behind a write. `snapshot` says that a complete
     listing shows one instant, so that absence from it needs no second read. `notifies` names
     whom a write may notify, by operation; `notifies_by` the same where an account's settings
-    decide it.
+    decide it. Where it says `{guests}`, the record's field `guests` names them.
     """
 
     kind: str

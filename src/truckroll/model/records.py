@@ -166,11 +166,13 @@ APPOINTMENT = Kind(
         "private": "whether its content is nobody else's business",
         "category": "a label of the system",
         "link": "a web address that leads back to it",
+        "guests": "who is invited to it, by mail address; read only",
     },
     types={
         "when": (Timed, AllDay),
         "occurrences": (Occurrences,),
         "people": (tuple,),
+        "guests": (tuple,),
         "location": (Address,),
         "contact": (Contact,),
         "busy": (bool,),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from truckroll.kit.normal import LOSSLESS, Stored
-from truckroll.model.records import Fields
+from truckroll.model.records import Fields, as_text
 from truckroll.recipes.mirror import Mirror, Place, Problem
 from truckroll.sync.types import RecordRow
 
@@ -15,7 +15,8 @@ class AccountFacts:
     """What an account's system can do with the mirror's kind.
 
     `ops` is a subset of create · update · cancel · remove; `writes` the fields that may be
-    written; `stored` how each is stored. `notifies` names whom an operation may notify.
+    written; `stored` how each is stored. `notifies` names whom an operation may notify; where it
+    says `{guests}`, these are the record's own, and nobody where it has none.
     """
 
     label: str
@@ -24,6 +25,14 @@ class AccountFacts:
     writes: frozenset[str] = frozenset()
     stored: Mapping[str, Stored] = field(default_factory=dict)
     notifies: Mapping[str, str] = field(default_factory=dict)
+
+    def notified(self, op: str, shown: Fields) -> str:
+        """Return whom an operation on a record that shows these fields may notify, or ""."""
+        says = self.notifies.get(op, "")
+        if "{guests}" not in says:
+            return says
+        guests = as_text(shown.get("guests"))
+        return says.replace("{guests}", guests) if guests else ""
 
     def how(self, slot: str) -> Stored:
         """Return how the system stores a field."""

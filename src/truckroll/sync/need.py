@@ -286,7 +286,7 @@ def build(work: Work, at: At, op: Op, fields: Fields, whole: Fields, reason: str
         version=end.version,
         create_key=f"{link.key}-{end.scope}-{end.generation}" if op == "create" else "",
         reason=reason,
-        notifies=at.facts.notifies.get(op, ""),
+        notifies=at.facts.notified(op, at.shown),
         title=title if isinstance(title, str) else as_text(title),
         ref=as_text(agreed.get("number")) or link.key,
     )

@@ -56,6 +56,12 @@ def test_an_event_is_read_in_the_models_terms():
             "status": "tentative",
             "transparency": "transparent",
             "source": {"url": "https://hub.example/v/1"},
+            "attendees": [
+                {"email": "office@acme.example", "organizer": True},
+                {"email": "ana@acme.example", "self": True},
+                {"email": "van@resource.calendar.google.com", "resource": True},
+                {"email": "bea@customers.example"},
+            ],
             "iCalUID": "e1@google.com",
             "extendedProperties": {"private": {"truckrollLink": "7f"}},
         }
@@ -70,6 +76,7 @@ def test_an_event_is_read_in_the_models_terms():
         "busy": False,
         "private": False,
         "link": "https://hub.example/v/1",
+        "guests": ("bea@customers.example",),
     }
     assert (seen.version, seen.mark, seen.series, seen.owned) == (
         '"1"',

@@ -86,7 +86,7 @@ def test_the_plan_knows_whom_a_write_may_tell(at_google):
     settings = at_google.session.settings
     assert at_google.resource.notified(settings) == {}
     told = at_google.resource.notified({**settings, "notify": "all"})
-    assert {name for name, whom in told.items() if "guests" in whom} == {
+    assert {name for name, whom in told.items() if "{guests}" in whom} == {
         "update",
         "cancel",
         "delete",

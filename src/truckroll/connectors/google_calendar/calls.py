@@ -18,7 +18,7 @@ DELETED = frozenset({404, 410})
 CONFLICT, STALE = 409, 412
 _FORBIDDEN = 403
 _SEND = {"none": "none", "outside": "externalOnly", "all": "all"}
-_TOLD = {"outside": "guests from outside", "all": "the guests of an event that has some"}
+_TOLD = {"outside": "those without a Google Calendar of {guests}", "all": "{guests}"}
 
 # Too much at once comes as 403 as well as 429 (sheet, section 8).
 _TOO_FAST = frozenset(
@@ -141,7 +141,7 @@ def updates(session: Session) -> dict[str, str]:
 
 
 def notified(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return whom a write may mail, by operation; what the hub makes has no guests."""
+    """Return whom a write may mail, by operation: an event's `guests`. The hub makes none."""
     told = _TOLD.get(settings.get("notify", ""))
     return dict.fromkeys(("update", "cancel", "delete"), told) if told else {}
 

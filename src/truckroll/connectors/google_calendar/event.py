@@ -35,7 +35,10 @@ class Person(msgspec.Struct, frozen=True, rename={"is_self": "self"}):
 class Attendee(msgspec.Struct, frozen=True, rename={"is_self": "self", "answer": "responseStatus"}):
     """Somebody who is invited, and what they answered."""
 
+    email: str = ""
     is_self: bool = False
+    organizer: bool = False
+    resource: bool = False
     answer: str = ""
 
 
@@ -82,6 +85,12 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     def deleted(self) -> bool:
         """Whether it is gone (an event), or does not take place (a visit)."""
         return self.status == "cancelled"
+
+    @property
+    def guests(self) -> tuple[str, ...]:
+        """The mail addresses of those who are invited, but for the organiser and the rooms."""
+        others = [one for one in self.attendees if not (one.is_self or one.organizer)]
+        return tuple(sorted(one.email for one in others if one.email and not one.resource))
 
     @property
     def mark(self) -> str:

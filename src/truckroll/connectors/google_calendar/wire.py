@@ -55,9 +55,10 @@ FIELDS: Mapping[str, Stored] = {
     "busy": LOSSLESS,
     "private": LOSSLESS,
     "link": _TEXT,
+    "guests": LOSSLESS,
 }
-WRITES = frozenset(FIELDS)
-VISIT = frozenset(FIELDS) - {"occurrences"}
+WRITES = frozenset(FIELDS) - {"guests"}
+VISIT = WRITES - {"occurrences"}
 
 
 def item(session: Session, scope: Scope, whole: Whole) -> Item:
@@ -109,6 +110,7 @@ def _content(event: Event, *, ours: bool) -> dict[str, Value]:
         "location": Address(text=event.location) if event.location else None,
         "notes": html_to_text(event.description) if event.description else None,
         "link": (event.source.url if event.source else None) or None,
+        "guests": event.guests,
     }
 
 
@@ -141,7 +143,8 @@ def visit_fields(visit: Event, zone: str, *, ours: bool) -> dict[str, Value]:
     if visit.deleted:
         return {}
     when = msgspec.structs.replace(read_times(visit, zone).when, rule=None)
-    return {**_content(visit, ours=ours), "when": when}
+    content = _content(visit, ours=ours)
+    return {name: content[name] for name in content if name in VISIT} | {"when": when}
 
 
 def visits_by_key(whole: Whole, when: When) -> dict[str, Shown]:
