@@ -4,15 +4,24 @@ import asyncio
 
 import pytest
 
-from sim.servicetitan_world import world
+from sim.google_world import served
+from sim.servicetitan_world import served_world, world
 
 servicepytan = pytest.importorskip("servicepytan", reason="servicepytan is not installed")
 
 
-@pytest.fixture
-async def it():
-    async with world(appointments=230, days=20, technicians=6, foreign=True) as it:
-        yield it
+SAMPLE = {"appointments": 230, "days": 20, "technicians": 6}
+
+
+@pytest.fixture(params=["in process", "served"])
+async def it(request):
+    if request.param == "in process":
+        async with world(**SAMPLE, foreign=True) as it:
+            yield it
+    else:
+        with served() as address:
+            async with served_world(address, **SAMPLE) as it:
+                yield it
 
 
 @pytest.fixture
@@ -33,12 +42,12 @@ async def test_the_library_reads_jobs_and_appointments_page_by_page(it, conn):
         rows = await asyncio.to_thread(endpoint.get_all, {"pageSize": 100})
         assert len(rows) == it.seed["counts"][kind]
         assert len({row["id"] for row in rows}) == len(rows)
-    pages = [call for call in it.system.kit.calls if call.path.endswith("/appointments")]
-    assert len(pages) == 3
+    calls = (await it.control("GET", "calls"))["calls"]
+    assert len([call for call in calls if call["path"].endswith("/appointments")]) == 3
 
 
 async def test_the_library_follows_the_feeds_to_their_ends(it, conn):
-    it.system.tenant.habits.feed_page = 70
+    await it.act("habits", feed_page=70)
     for module, path, kind in (
         ("jpm", "jobs", "jobs"),
         ("jpm", "appointments", "appointments"),
