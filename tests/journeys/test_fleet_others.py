@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 from support.company import brief
 from support.fleet import RECIPE, ZONE, fleet
 from support.ring import instant, office
-from truckroll.app import passes
+from truckroll.app import holds, passes
 from truckroll.recipes.compile import builtin
 from truckroll_sim.google_calendar.desk import Writer
 
@@ -131,6 +131,13 @@ async def test_a_copy_that_comes_back_is_told_and_goes_once_it_is_something_else
         acme.google.records["events"].edit(key, {"summary": "My own"}, {"calendar": one})
         later = await go(acme)
         assert later.by_op == {"create": 1}, brief(later)
+
+        (twin, *_) = (one for one in later.holds if one.title == "Twins")
+        assert twin.release.endswith(f"truckroll holds --accept {twin.ref}")
+        await holds.answer(acme.hub, twin.ref, "accept", recipe=CIRCLE, by="test")
+        last = await go(acme)
+        assert last.by_op == {"create": 1}, brief(last)
+        assert (await go(acme)).writes == 0
 
 
 def moves(acme, key, book, there):

@@ -28,12 +28,17 @@ async def copies_of(hub: Hub, installed: Installed, links: Sequence[Link]) -> di
     as a new record; copied again it would never end. It stands at the same time under the same
     title, perhaps cut, as one that was in step before it came. Where one recipe puts back what
     another one takes out, the same comes and goes. A mirror that fans out or folds has other
-    places on its sides, and is not asked.
+    places on its sides, and is not asked. What a person accepted as news is news.
     """
     if installed.mirror.per or installed.mirror.fold is not None:
         return {}
-    lone = ((link.key, end) for link in links if (end := _lone(link)))
-    alone = {(end.scope, end.external_id): (key, end) for key, end in lone}
+    lone = {link.id: (link.key, end) for link in links if (end := _lone(link))}
+    known = await hub.store.accepted(list(lone)) if lone else set()
+    alone = {
+        (end.scope, end.external_id): (key, end)
+        for id_, (key, end) in lone.items()
+        if id_ not in known
+    }
     if not alone:
         return {}
     said: dict[str, str] = {}

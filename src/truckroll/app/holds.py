@@ -36,6 +36,7 @@ _ANSWERS: dict[str, tuple[Answer, ...]] = {
     "churn": _AGAIN,
     "undone": _AGAIN,
     "not_stored": _AGAIN,
+    "copied_back": ("accept",),
 }
 
 

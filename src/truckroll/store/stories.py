@@ -97,6 +97,12 @@ class StoriesStore(Base):
             held = {row[0]: decode_holds(row[1]) async for row in cursor}
         return [(link, one.hold, one.since) for link in links for one in held[link.id]]
 
+    async def accepted(self, links: Sequence[int]) -> set[int]:
+        """Return those of these links that a person let go though something held them whole."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["accepted"], {"links": list(links)})
+            return {row[0] async for row in cursor}
+
     async def answer(
         self,
         link: int,

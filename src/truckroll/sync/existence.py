@@ -102,8 +102,7 @@ def gated(work: Work) -> str:
     """
     mirror, ctx = work.ctx.mirror, work.ctx
     if says := ctx.copies.get(work.link.key):
-        release = "it goes as soon as its title or time is another one, or that is over"
-        work.hold_link("copied_back", says, release)
+        work.hold_link("copied_back", says)
         work.look_again(ctx.now)
         return "wait"
     gates = mirror.gates

@@ -50,6 +50,10 @@ where id = %(link)s
 insert into answer (link, link_end, about, answer, answered_by, at)
 values (%(link)s, %(end)s, %(field)s, %(answer)s, %(by)s, %(at)s)
 
+-- name: accepted
+select distinct link from answer
+where link = any(%(links)s::bigint[]) and link_end = 0 and answer = 'accept'
+
 -- name: appointments_between
 select {record} from record r
 where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'
