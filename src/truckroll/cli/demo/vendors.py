@@ -134,7 +134,7 @@ def _looking_back(story: Story, vendors: Simulators, office: str) -> None:
     story.run("undo", office)
     last = story.run("apply", codes=(0, 1))
     story.check("0 writes" in last, "the last pass wrote")
-    story.screen.line(f"  {_mailed(vendors)}")
+    story.screen.text(_mailed(vendors), indent="  ")
 
 
 def _mailed(vendors: Simulators) -> str:
