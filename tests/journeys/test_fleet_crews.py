@@ -4,7 +4,7 @@ import pytest
 
 from support.company import brief
 from support.fleet import fleet
-from support.ring import ALL_RIGHT, office
+from support.office import ALL_RIGHT, office
 
 SAMPLE = {"technicians": 6, "appointments": 30, "customers": 10, "days": 5}
 

@@ -8,7 +8,7 @@ from aiohttp import ClientSession
 
 from support.company import brief
 from support.fleet import RECIPE, ZONE, fleet
-from support.ring import instant, office
+from support.office import instant, office
 from truckroll.app import holds, passes
 from truckroll.recipes.compile import builtin
 from truckroll_sim.google_calendar.desk import Writer

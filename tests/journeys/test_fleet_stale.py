@@ -6,7 +6,7 @@ import pytest
 
 from support.company import brief
 from support.fleet import fleet
-from support.ring import ALL_RIGHT, office
+from support.office import ALL_RIGHT, office
 from truckroll.connectors.servicetitan import listing
 from truckroll_sim.kit.faults import Fault
 

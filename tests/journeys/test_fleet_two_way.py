@@ -9,7 +9,7 @@ from psycopg import sql
 
 from support.company import brief
 from support.fleet import ZONE, fleet
-from support.ring import api_text, instant
+from support.office import api_text, instant
 from truckroll.app import holds, passes, why
 from truckroll.recipes.compile import builtin
 
