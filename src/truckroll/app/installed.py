@@ -212,6 +212,7 @@ def _context(
             source_place=place,
             overlaps=said,
             copies=await copies_of(hub, installed, links),
+            doubtful=await hub.store.doubtful(installed.row.id, since=hub.now() - HOUR),
             waiting=waiting,
             churn=partial(churning, recent),
         )

@@ -116,6 +116,12 @@ class PlanningStore(Base):
         place = {"mirror": mirror, "scopes": list(scopes), "after": after, "limit": limit}
         return await self._records("unlinked", place)
 
+    async def doubtful(self, recipe: int, *, since: datetime) -> frozenset[int]:
+        """Return the scopes in which another recipe's create, begun since, is in doubt."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["doubtful"], {"recipe": recipe, "since": since})
+            return frozenset([row[0] async for row in cursor])
+
     async def came_before(
         self, mirror: int, places: Sequence[tuple[int, str]], *, since: datetime
     ) -> list[tuple[tuple[int, str], RecordRow]]:

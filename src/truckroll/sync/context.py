@@ -69,6 +69,7 @@ class Context:
     read in this run: nothing of them is weighed and nothing is written there. `match` searches
     the unlinked records of a place for what a link would create there. `source_place` is where
     records that a follower originates are created. `scope_label` names a scope for people.
+    `doubtful` are scopes in which another recipe's create is in doubt: it may show any moment.
     `copies` are sentences by link key about records that another programme seems to have copied
     from what is in step already. `churn` says in a sentence which field of an end goes back and
     forth, or "".
@@ -84,5 +85,6 @@ class Context:
     source_place: Place | None = None
     overlaps: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
+    doubtful: frozenset[int] = frozenset()
     waiting: frozenset[int] = frozenset()
     churn: Callable[[int, Fields], str] = no_churn

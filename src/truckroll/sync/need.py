@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from truckroll.sync.work import At, Work
 
 CHURN_HOLDS = timedelta(hours=1)
+DOUBT_AGAIN = timedelta(minutes=1)
 MATCH_AGAIN = timedelta(hours=1)  # the candidates may be mended without this record being touched
 
 _VERBS = {"when": "moved", "people": "reassigned", "status": "status changed"}
@@ -87,6 +88,8 @@ def make(work: Work, wanted_ends: Sequence[tuple[At, str]], may: Callable[[At], 
             _drop(work, at)
         elif "create" not in at.facts.ops:
             _cannot(work, at, "nothing can be created there")
+        elif at.end.scope in work.ctx.doubtful:
+            _await_doubt(work, at)
         else:
             making.append(Making(at, reason, whole))
     if found:
@@ -151,6 +154,14 @@ def _hold_match(work: Work, at: At, found: Match) -> None:
         reason = "ambiguous"
     work.holds.append(Hold(reason=reason, detail=text, end=at.end.id))
     work.look_again(work.ctx.now + MATCH_AGAIN)
+
+
+def _await_doubt(work: Work, at: At) -> None:
+    """Make nothing where another recipe may just have made the same."""
+    label = work.ctx.scope_label(at.end.scope)
+    text = f"another recipe's write to {label} has no answer yet; what it made may be the same"
+    work.holds.append(Hold(reason="in_doubt", detail=text, end=at.end.id))
+    work.look_again(work.ctx.now + DOUBT_AGAIN)
 
 
 def need(work: Work, at: At) -> None:

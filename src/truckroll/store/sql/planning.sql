@@ -129,6 +129,10 @@ where r.state = 'gone' and r.gone_at >= %(since)s or r.state = 'live' and exists
     and f.state = 'live' and g.arrived < own.arrived)
 order by r.id
 
+-- name: doubtful
+select distinct (s.step ->> 'scope')::bigint from step s
+where s.open and s.recipe <> %(recipe)s and s.opened_at > %(since)s and s.step ->> 'op' = 'create'
+
 -- name: unreadable
 select {record} from record r
 where r.scope = any(%(scopes)s::bigint[]) and r.state = 'unreadable'
