@@ -62,7 +62,6 @@ async def both(store, tmp_path, server, **sample):
     return fleet(store, tmp_path, server=server, on_server=ON_SERVER, **{**size, **sample})
 
 
-@pytest.mark.behaviour("CAL-1")
 @pytest.mark.behaviour("CAL-2")
 async def test_what_the_office_changes_reaches_both_kinds_of_calendars(
     store, tmp_path, fresh_radicale
@@ -73,6 +72,10 @@ async def test_what_the_office_changes_reaches_both_kinds_of_calendars(
         assert first.by_op == {"create": len(acme.assigned())}, brief(first)
         there = sum(len(days.box(one)) for one in (*days.on_google, *days.on_server))
         assert there == first.writes
+        for event in acme.events():
+            assert event["location"].endswith("Springfield, IL 62701, USA")
+            for line in ("Work: ", "Contact: ", "Crew: "):
+                assert line in event["description"], event["description"]
 
         ours, theirs = days.on_google[0], days.on_server[0]
         for who in (ours, theirs):
@@ -92,8 +95,7 @@ async def test_what_the_office_changes_reaches_both_kinds_of_calendars(
         assert not acme.google.kit.outbox.messages
 
 
-@pytest.mark.behaviour("CAL-3")
-async def test_cancelled_jobs_leave_and_jobs_done_early_free_the_rest(
+async def test_cancelled_jobs_leave_and_a_visit_made_shorter_ends_earlier(
     store, tmp_path, fresh_radicale
 ):
     async with await both(store, tmp_path, fresh_radicale) as acme:
@@ -107,6 +109,8 @@ async def test_cancelled_jobs_leave_and_jobs_done_early_free_the_rest(
         acme.office("reschedule", appointmentId=early["id"], end=half)
         done = await acme.apply()
         assert done.by_op == {"cancel": 2, "update": 1}, brief(done)
+        says = "cancelled in the tenant “titan”"
+        assert [one.reason for one in done.steps if one.op == "cancel"] == [says] * 2
         assert all(days.times(who, visit) is None for who, visit in gone)
         begin, end = days.times(days.on_google[1], early)
         assert end - begin == timedelta(minutes=30)
@@ -129,6 +133,7 @@ async def test_events_deleted_by_hand_are_put_back(store, tmp_path, fresh_radica
         days.server.delete(calendar, name)
         back = await acme.apply()
         assert back.by_op == {"create": 2}, brief(back)
+        assert all(one.reason.startswith("put back: it was deleted in") for one in back.steps)
         assert all(days.times(who, visit) is not None for who, visit in lost)
         assert (await acme.apply()).writes == 0
 

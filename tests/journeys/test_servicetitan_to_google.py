@@ -6,10 +6,8 @@ from support.company import brief
 from support.fleet import fleet
 
 
-@pytest.mark.behaviour("CAL-1")
 @pytest.mark.behaviour("CAL-12")
 @pytest.mark.fault("AT-10")
-@pytest.mark.fault("F33")
 async def test_a_first_fill_goes_in_batches_and_tells_nobody(store, tmp_path):
     async with fleet(store, tmp_path, technicians=40, appointments=2000, days=14) as acme:
         wanted = acme.assigned()
