@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from truckroll.model.records import (
+    STATUSES,
     Address,
     Contact,
     Fields,
@@ -57,6 +58,16 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 LOSSLESS = Stored()
+# Calendars know three statuses of an event (RFC 5545 section 3.8.1.11; Google's schema Event): a
+# visit that goes on is a confirmed one.
+EVENT_STATUS = Stored(
+    words=tuple(
+        (status, "confirmed")
+        for status in STATUSES
+        if status not in {"tentative", "confirmed", "cancelled"}
+    ),
+    omits_empty=True,
+)
 
 
 def content_version(fields: Fields, mark: str | None) -> str:

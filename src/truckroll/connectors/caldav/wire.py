@@ -12,24 +12,15 @@ from datetime import datetime
 from truckroll.kit.contract import Item, Missing, Scope, Seen, Session, Unreadable
 from truckroll.kit.ical.read import read_calendar
 from truckroll.kit.ical.write import write_event
-from truckroll.kit.normal import LOSSLESS, Stored, stored
-from truckroll.model.records import STATUSES, Fields, Value
+from truckroll.kit.normal import EVENT_STATUS, LOSSLESS, Stored, stored
+from truckroll.model.records import Fields, Value
 
-# RFC 5545 section 3.8.1.11 has three statuses of an event; a visit that goes on is a confirmed one.
-_STATUSES = Stored(
-    words=tuple(
-        (status, "confirmed")
-        for status in STATUSES
-        if status not in {"tentative", "confirmed", "cancelled"}
-    ),
-    omits_empty=True,
-)
 _TEXT = Stored(omits_empty=True)
 FIELDS: Mapping[str, Stored] = {
     "title": _TEXT,
     "when": LOSSLESS,
     "occurrences": _TEXT,
-    "status": _STATUSES,
+    "status": EVENT_STATUS,
     "location": Stored(as_text=True, omits_empty=True),
     "notes": _TEXT,
     "busy": LOSSLESS,

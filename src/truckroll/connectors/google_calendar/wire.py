@@ -22,9 +22,8 @@ from truckroll.connectors.google_calendar.when import (
 from truckroll.kit.contract import Item, Scope, Seen, Session, Unreadable
 from truckroll.kit.errors import HoldRecord
 from truckroll.kit.ical.lines import RefusedError
-from truckroll.kit.normal import LOSSLESS, Stored, html_to_text, stored
+from truckroll.kit.normal import EVENT_STATUS, LOSSLESS, Stored, html_to_text, stored
 from truckroll.model.records import (
-    STATUSES,
     Address,
     Fields,
     Occurrence,
@@ -35,21 +34,12 @@ from truckroll.model.records import (
 from truckroll.model.recurrence import visit_at
 from truckroll.model.time import AllDay, Timed, When
 
-# Three statuses (schema Event); a visit that goes on is a confirmed one, a cancelled one is gone.
-_STATUSES = Stored(
-    words=tuple(
-        (status, "confirmed")
-        for status in STATUSES
-        if status not in {"tentative", "confirmed", "cancelled"}
-    ),
-    omits_empty=True,
-)
 _TEXT = Stored(omits_empty=True)
 FIELDS: Mapping[str, Stored] = {
     "title": _TEXT,
     "when": LOSSLESS,
     "occurrences": _TEXT,
-    "status": _STATUSES,
+    "status": EVENT_STATUS,
     "location": Stored(as_text=True, omits_empty=True),
     "notes": _TEXT,
     "busy": LOSSLESS,

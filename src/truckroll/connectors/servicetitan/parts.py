@@ -22,7 +22,7 @@ from truckroll.connectors.servicetitan.wire import (
     Technician,
 )
 from truckroll.kit.contract import Item, Missing, Seen, Session, Unreadable
-from truckroll.model.records import Fields, encode_fields
+from truckroll.kit.normal import content_version
 
 _MERGES = 5  # how many times a merged record is followed
 _KEPT = 5_000  # parts of one kind that are remembered during one listing
@@ -215,18 +215,13 @@ def seen(system: str, parts: Parts, zone: str, raw: bytes) -> Item:
         return unreadable(system, id_, str(error), raw)
     mark = wire.mark_of(parts.job, parts.appointment)
     problems = (f"{system} does not show {lacks} of this visit.",) if lacks else ()
-    return Seen(id_, fields, _version(fields, mark), raw, mark=mark, problems=problems)
-
-
-def _version(fields: Fields, mark: str | None) -> str:
-    told = encode_fields(dict(sorted(fields.items()))) + (mark or "").encode()
-    return hashlib.blake2b(told, digest_size=12).hexdigest()
+    return Seen(id_, fields, content_version(fields, mark), raw, mark=mark, problems=problems)
 
 
 def with_people(item: Seen, people: tuple[str, ...]) -> Seen:
     """Return a visit with these people assigned."""
     fields = {**item.fields, "people": people}
-    return msgspec.structs.replace(item, fields=fields, version=_version(fields, item.mark))
+    return msgspec.structs.replace(item, fields=fields, version=content_version(fields, item.mark))
 
 
 def broken(system: str, row: Broken) -> Unreadable:
