@@ -127,7 +127,7 @@ BENCH = Connector(
 @contextmanager
 def _known() -> Iterator[None]:
     """Let the hub know this system as it knows its connectors."""
-    name, known = f"{connectors.__name__}.bench", systems._where()  # noqa: SLF001 -- for a while
+    name, known = f"{connectors.__name__}.bench", systems._where()  # noqa: SLF001 -- the hub finds connectors by package, and this one is in none
     sys.modules[name], known["bench"] = sys.modules[__name__], "bench"
     try:
         yield

@@ -96,7 +96,7 @@ def _keep_logs(args: Namespace) -> None:
 
 
 def _log(args: Namespace) -> Path | None:
-    from truckroll.app.home import home_directory, is_home  # noqa: PLC0415 -- --help: not
+    from truckroll.app.home import home_directory, is_home  # noqa: PLC0415 -- --help does without
 
     home = home_directory(getattr(args, "home", ""))
     return home / "truckroll.log" if is_home(home) else None

@@ -39,7 +39,7 @@ def database_begun(args: Namespace) -> Iterator[None]:
 
     What waits for the disk or the database's start, and what only computes, go side by side.
     """
-    from truckroll.app.home import begin_database, home_directory  # noqa: PLC0415 -- --help: not
+    from truckroll.app.home import begin_database, home_directory  # noqa: PLC0415 -- --help does without
 
     # A polite end must not leave the server behind. While a command works, asyncio sees to that.
     before = signal.signal(signal.SIGTERM, _leave)
