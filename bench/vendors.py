@@ -15,7 +15,6 @@ import tempfile
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from bench import ROOT
 from bench.calendars import Ran, Sent, run
@@ -46,31 +45,13 @@ class Fleet:
 
     def set_up(self) -> None:
         """Sign in to both systems, install the recipe, and say whose calendar is whose."""
-        titan = self.box.ask("GET", "/_sim/servicetitan/credentials")
-        google = self.box.ask("GET", "/_sim/google-calendar/credentials")
         self.command("init")
-        self._add(
-            *("titan", "servicetitan", {**titan, "auth": titan["token_url"]}),
-            *(("tenant", "client_id", "api", "auth"), ("client_secret", "app_key")),
-        )
-        self._add(
-            *("google", "google-calendar", google),
-            *(("client_id", "api", "token"), ("client_secret", "refresh_token")),
-        )
+        for name, system in (("titan", "servicetitan"), ("google", "google-calendar")):
+            options, secrets = self.box.answers(system)
+            words = ("account", "add", name, "--system", system, "--zone", ZONE)
+            self.command(*words, *options, **secrets)
         self.command("recipe", "install", RECIPE, "--from", "titan", "--to", "google")
         self.command("people", "suggest", "--take-sure")
-
-    def _add(
-        self,
-        name: str,
-        system: str,
-        keys: dict[str, Any],
-        plain: tuple[str, ...],
-        secret: tuple[str, ...],
-    ) -> None:
-        asked = [word for one in plain for word in ("--set", f"{one}={keys[one]}")]
-        words = ("account", "add", name, "--system", system, "--zone", ZONE, "--private", "yes")
-        self.command(*words, *asked, **{one: keys[one] for one in secret})
 
     def apply(self) -> tuple[Ran, int]:
         """Make one pass; return it and how many writes it made."""
@@ -95,13 +76,7 @@ def box(folder: Path, *, visits: int, technicians: int) -> Simulators:
     """Start a box with the sample company in both systems, and no limits."""
     started = Simulators(folder / f"box-{len(list(folder.glob('box-*')))}")
     days = max(7, 2 * visits // (technicians * 5))
-    size = {"technicians": technicians, "appointments": visits, "days": days, "zone": ZONE}
-    started.ask("POST", "/_sim/servicetitan/seed", size)
-    people = started.listed("servicetitan/records/technicians")
-    named = [(one["email"], *one["name"].split()) for one in people]
-    folk = [{"email": mail, "given": given, "family": family} for mail, given, family in named]
-    sample = {"people": folk, "vans": 0, "zone": ZONE, "domain": "acme.example"}
-    started.ask("POST", "/_sim/google-calendar/seed", sample)
+    started.company(zone=ZONE, technicians=technicians, appointments=visits, days=days)
     limits = {"per_user": 10_000_000, "per_project": 10_000_000}
     started.ask("POST", "/_sim/google-calendar/acts/limits", limits)
     started.ask("POST", "/_sim/servicetitan/acts/habits", {"calls_a_second": 100_000})
@@ -109,8 +84,8 @@ def box(folder: Path, *, visits: int, technicians: int) -> Simulators:
 
 
 def _batches(sent: list[Sent]) -> list[Sent]:
-    return [one for one in sent if one.method in _WRITES and "/google-calendar/" in one.url
-            and not one.url.endswith("/token")]  # fmt: skip
+    at_google = (one for one in sent if "/google-calendar/" in one.url)
+    return [one for one in at_google if one.method in _WRITES and not one.url.endswith("/token")]
 
 
 def _bare(folder: Path, batches: list[Sent], size: dict[str, int]) -> Ran:

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 # Named, never imported: what the simulators are is none of the hub's knowledge.
 MODULE = "truckroll_sim"
 _UP_SECONDS = 30.0
+# The settings of an account at each system, by the name that its credentials have in the box.
+_ASKED: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "servicetitan": (
+        {"tenant": "tenant", "client_id": "client_id", "api": "api", "auth": "token_url"},
+        ("client_secret", "app_key"),
+    ),
+    "google-calendar": (
+        {"client_id": "client_id", "api": "api", "token": "token"},
+        ("client_secret", "refresh_token"),
+    ),
+}
 _WELL = 400
 
 
@@ -76,6 +87,28 @@ class Simulators:
         """Return a list of the control plane, such as `servicetitan/records/appointments`."""
         (items,) = self.ask("GET", f"/_sim/{what}").values()
         return list(items)
+
+    def company(self, *, on_google: int | None = None, zone: str, **size: Any) -> list[str]:
+        """Make a sample company in ServiceTitan and Google; return its technicians' names.
+
+        `size` are ServiceTitan's seed parameters. The first `on_google` technicians (None: all)
+        have Google calendars.
+        """
+        self.ask("POST", "/_sim/servicetitan/seed", {"zone": zone, **size})
+        people = self.listed("servicetitan/records/technicians")
+        named = [(one["email"], *one["name"].split()) for one in people[:on_google]]
+        folk = [{"email": mail, "given": given, "family": family} for mail, given, family in named]
+        sample = {"people": folk, "vans": 0, "zone": zone, "domain": "acme.example"}
+        self.ask("POST", "/_sim/google-calendar/seed", sample)
+        return [one["name"] for one in people]
+
+    def answers(self, system: str) -> tuple[list[str], dict[str, str]]:
+        """Return what somebody says who adds an account there: options, and secrets by name."""
+        keys = self.ask("GET", f"/_sim/{system}/credentials")
+        plain, secret = _ASKED[system]
+        said = [f"{setting}={keys[key]}" for setting, key in plain.items()]
+        options = ["--private", "yes", *(word for one in said for word in ("--set", one))]
+        return options, {name: keys[name] for name in secret}
 
     def stop(self) -> None:
         """End the simulators."""

@@ -20,8 +20,6 @@ Chapter = Callable[["Story"], None]
 
 ZONE = "America/Chicago"
 VISITS, DAYS, TECHNICIANS, ON_GOOGLE = 60, 7, 8, 3
-_TITAN = ("tenant", "client_id", "api"), ("client_secret", "app_key")
-_GOOGLE = ("client_id", "api", "token"), ("client_secret", "refresh_token")
 
 
 def tell(story: Story) -> None:
@@ -35,16 +33,10 @@ def tell(story: Story) -> None:
 
 
 def _company(vendors: Simulators) -> list[str]:
-    """Make the company in both simulated systems; return its technicians' names."""
+    """Make the company, with visits from tomorrow on; return its technicians' names."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
     size = {"technicians": TECHNICIANS, "appointments": VISITS, "customers": 20, "days": DAYS}
-    vendors.ask("POST", "/_sim/servicetitan/seed", {**size, "first_day": tomorrow, "zone": ZONE})
-    people = vendors.listed("servicetitan/records/technicians")
-    named = [(one["email"], *one["name"].split()) for one in people[:ON_GOOGLE]]
-    folk = [{"email": email, "given": given, "family": family} for email, given, family in named]
-    sample = {"people": folk, "vans": 0, "zone": ZONE, "domain": "acme.example"}
-    vendors.ask("POST", "/_sim/google-calendar/seed", sample)
-    return [one["name"] for one in people]
+    return vendors.company(on_google=ON_GOOGLE, zone=ZONE, first_day=tomorrow, **size)
 
 
 def _set_up(story: Story, vendors: Simulators, names: list[str]) -> None:
@@ -55,29 +47,15 @@ def _set_up(story: Story, vendors: Simulators, names: list[str]) -> None:
         " machine, by what the vendors publish of their interfaces."
     )
     story.run("init")
-    titan = vendors.ask("GET", "/_sim/servicetitan/credentials")
-    google = vendors.ask("GET", "/_sim/google-calendar/credentials")
-    plain, secret = _TITAN
-    with secrets(**{name: titan[name] for name in secret}):
-        story.run(
-            *("account", "add", "titan", "--system", "servicetitan", "--zone", ZONE),
-            *("--private", "yes", *_settings(titan, plain)),
-            *("--set", f"auth={titan['token_url']}"),
-        )
-    plain, secret = _GOOGLE
-    with secrets(**{name: google[name] for name in secret}):
-        story.run(
-            *("account", "add", "google", "--system", "google-calendar"),
-            *("--private", "yes", *_settings(google, plain)),
-        )
+    for name, system in (("titan", "servicetitan"), ("google", "google-calendar")):
+        options, said = vendors.answers(system)
+        with secrets(**said):
+            words = ("account", "add", name, "--system", system, "--zone", ZONE)
+            story.run(*words, *options)
     story.add_calendars(names[ON_GOOGLE:])
     story.run(*("recipe", "install", RECIPE, "--from", "titan", "--to", "google,field"))
     story.run("recipe", "set", RECIPE, "two_way=reschedule")
     story.run("people", "suggest", "--take-sure")
-
-
-def _settings(keys: dict[str, Any], names: tuple[str, ...]) -> list[str]:
-    return [word for name in names for word in ("--set", f"{name}={keys[name]}")]
 
 
 def _first_fill(story: Story, vendors: Simulators, names: list[str]) -> None:
