@@ -41,6 +41,7 @@ async def test_a_recipe_waits_while_another_ones_create_there_is_in_doubt(
             other = await passes.apply(acme.hub, CIRCLE)
             assert other.writes == 0, brief(other)
             assert [one.reason for one in other.holds] == ["in_doubt"], brief(other)
+            assert other.holds[0].release.startswith("by itself")
 
             fresh_radicale.put("ana", late, taken)
             assert (await passes.apply(acme.hub, RECIPE)).writes == 0

@@ -206,6 +206,8 @@ def _release(hold: Hold, ref: str) -> str:
         return f"truckroll holds --accept {ref}    or    truckroll holds --restore {ref}"
     if hold.reason == "copied_back":
         return f"is it a record of its own?  truckroll holds --accept {ref}"
+    if hold.reason == "in_doubt":
+        return "by itself, as soon as that answer is known"
     if hold.reason in ("refused", "conflict", "undone", "churn", "not_stored"):
         return f"truckroll holds --retry {ref}"
     return ""
