@@ -16,7 +16,7 @@ test: $(STAMP)
 
 # The whole of the real service requests, all zones, all planted bugs: hours of one core.
 test-long: $(STAMP)
-	$(RUN)/pytest -n 2 --dist worksteal -m long --timeout 3600
+	$(RUN)/pytest -n 2 --dist worksteal -m long --timeout 3600 -o faulthandler_timeout=4000
 
 lint: $(STAMP)
 	$(RUN)/ruff check .

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import sys
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
@@ -95,6 +96,14 @@ def pytest_collection_modifyitems(items):
         for sort in ("behaviour", "fault"):
             numbers = {mark.args[0] for mark in item.iter_markers(sort)}
             item.user_properties += [(sort, number) for number in sorted(numbers)]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report):
+    """Say what failed at once: a run that is cut off later has no summary."""
+    if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
+        sys.__stdout__.write(f"\n{report.nodeid} ({report.when}): {report.longreprtext}\n")
+        sys.__stdout__.flush()
 
 
 def pytest_terminal_summary(terminalreporter):
