@@ -89,7 +89,7 @@ class Base:
         again meanwhile, it is asked on another. What it began is committed at the end of the
         context, or rolled back where that ends with an error.
         """
-        for tries_left in reversed(range(LARGEST_POOL + 1)):
+        for tries_left in reversed(range(self._pool.max_size + 1)):
             async with self._pool.connection() as connection:
                 try:
                     answer = await connection.execute(first)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -11,10 +12,10 @@ from psycopg import AsyncConnection
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from truckroll.store.base import LARGEST_POOL, Row
+from truckroll.store.base import LARGEST_POOL, Pool, Row
 from truckroll.store.embedded import URL_VARIABLE, Embedded
 from truckroll.store.migrate import APP_ROLE, SCHEMA, current, migrate
-from truckroll.store.secret import load_keyring
+from truckroll.store.secret import Keyring, load_keyring
 from truckroll.store.store import Store
 from truckroll.store.trouble import DatabaseTrouble
 
@@ -29,11 +30,45 @@ from pg_roles r where r.rolname = current_user
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of all tenants over one pool of connections, for a process that serves many.
+
+    What spans tenants (which of them has work due) goes through `pool`, in functions of the
+    database that give ids alone; everything else is asked of one tenant's store.
+    """
+
+    pool: Pool
+    keyring: Keyring
+
+    def of(self, tenant: int) -> Store:
+        """Return a tenant's store; it sees and writes that tenant's rows alone."""
+        return Store(self.pool, tenant, self.keyring)
+
+
 @asynccontextmanager
 async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Store]:
-    """Give the store of a tenant in the database at `url`; `home` holds the secret key.
+    """Give the store of a tenant in the database at `url`; makes its workspace if it is new.
 
-    The tables are made or brought up to date if the URL's role may do it. The store works under
+    Otherwise as `open_stores`.
+    """
+    async with open_stores(url, home) as stores:
+        store = stores.of(tenant)
+        async with store._transaction() as cursor:  # noqa: SLF001 -- the store's own opening
+            await cursor.execute(
+                "insert into workspace (tenant, name) values (%s, '') on conflict do nothing",
+                [tenant],
+            )
+        yield store
+
+
+@asynccontextmanager
+async def open_stores(
+    url: str, home: Path, *, largest_pool: int = LARGEST_POOL
+) -> AsyncIterator[Stores]:
+    """Give the stores of the database at `url`; `home` holds the secret key.
+
+    The tables are made or brought up to date if the URL's role may do it. The stores work under
     `truckroll_app`, which row-level security binds. Raises DatabaseTrouble.
     """
     await _prepare(url)
@@ -42,17 +77,11 @@ async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Sto
         url,
         kwargs={"options": options, "autocommit": True},
         min_size=1,
-        max_size=LARGEST_POOL,
+        max_size=largest_pool,
         configure=_configure,
         open=False,
     ) as pool:
-        store = Store(pool, tenant, load_keyring(home))
-        async with store._transaction() as cursor:  # noqa: SLF001 -- the store's own opening
-            await cursor.execute(
-                "insert into workspace (tenant, name) values (%s, '') on conflict do nothing",
-                [tenant],
-            )
-        yield store
+        yield Stores(pool, load_keyring(home))
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""Durable background work on the engine: reads, writes, the timetable, renewals, reconciles."""
