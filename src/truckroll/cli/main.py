@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from truckroll.cli.parser import make_parser
 from truckroll.cli.screen import Screen, complain
-from truckroll.cli.start import TERMINATED, database_begun, quick_imports
+from truckroll.cli.start import TERMINATED, database_begun, polite_end, quick_imports
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -48,7 +48,7 @@ def _run(args: Namespace) -> int:
     json = getattr(args, "json", False)
     module, name = args.run.split(":")
     try:
-        with contextlib.ExitStack() as stack:
+        with polite_end(), contextlib.ExitStack() as stack:
             with quick_imports():
                 if args.needs_database:
                     stack.enter_context(database_begun(args))

@@ -21,16 +21,52 @@ def quick_imports() -> Iterator[None]:
     """Keep the garbage collector out while modules are imported: they stay as long as we do.
 
     Else a tenth of the time of a pass without changes goes into looking at them again and again.
+    Signals that end us wait as well.
     """
     if gc.get_freeze_count():  # a further command of the same process
         yield
         return
     gc.disable()
     try:
-        yield
+        with _signals_noted():
+            yield
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextlib.contextmanager
+def _signals_noted() -> Iterator[None]:
+    """Let the signals that end a command wait for the end of this context.
+
+    An exception that a handler raises inside Python's import machinery can leave its lock taken,
+    and then no thread ever imports anything again.
+    """
+    noted: list[int] = []
+    before = {
+        number: signal.signal(number, lambda got, _frame: noted.append(got))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for got in noted:
+        signal.raise_signal(got)
+
+
+@contextlib.contextmanager
+def polite_end() -> Iterator[None]:
+    """Let SIGTERM end a command as an exception does, so that it closes what it opened.
+
+    While a command's coroutine works, asyncio sees to that.
+    """
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -41,16 +77,15 @@ def database_begun(args: Namespace) -> Iterator[None]:
     """
     from truckroll.app.home import begin_database, home_directory  # noqa: PLC0415 -- --help does without
 
-    # A polite end must not leave the server behind. While a command works, asyncio sees to that.
-    before = signal.signal(signal.SIGTERM, _leave)
     args.database = begin_database(home_directory(getattr(args, "home", "")))
     try:
         _import_side_by_side()
         yield
     finally:
+        # A further signal must not interrupt this: the server would stay behind without a holder.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if args.database is not None:
             args.database.let_go()
-        signal.signal(signal.SIGTERM, before)
 
 
 def _leave(_number: int, _frame: object) -> NoReturn:
