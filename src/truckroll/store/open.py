@@ -15,11 +15,13 @@ from psycopg_pool import AsyncConnectionPool
 from truckroll.store.base import LARGEST_POOL, Pool, Row
 from truckroll.store.embedded import URL_VARIABLE, Embedded
 from truckroll.store.migrate import APP_ROLE, SCHEMA, current, migrate
+from truckroll.store.pulse import pulse_of
 from truckroll.store.secret import Keyring, load_keyring
 from truckroll.store.store import Store
 from truckroll.store.trouble import DatabaseTrouble
 
 OLDEST = 150000
+HUNG_SECONDS = 20
 
 _PRESENT = "select version_num from truckroll.alembic_version"
 _POWERS = """
@@ -72,7 +74,9 @@ async def open_stores(
     `truckroll_app`, which row-level security binds. Raises DatabaseTrouble.
     """
     await _prepare(url)
-    options = f"-c role={APP_ROLE} -c search_path={SCHEMA} -c timezone=UTC"
+    # A worker that hangs in a transaction must not keep others from what it holds.
+    hung = f"-c idle_in_transaction_session_timeout={HUNG_SECONDS}s"
+    options = f"-c role={APP_ROLE} -c search_path={SCHEMA} -c timezone=UTC {hung}"
     async with AsyncConnectionPool(
         url,
         kwargs={"options": options, "autocommit": True},
@@ -81,7 +85,10 @@ async def open_stores(
         configure=_configure,
         open=False,
     ) as pool:
-        yield Stores(pool, load_keyring(home))
+        try:
+            yield Stores(pool, load_keyring(home))
+        finally:
+            await pulse_of(pool).close()
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """The whole store of a tenant."""
 
 from truckroll.store.accounts import AccountsStore
+from truckroll.store.leases import LeasesStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
 from truckroll.store.reading import ReadingStore
@@ -18,6 +19,7 @@ class Store(
     AccountsStore,
     RecipesStore,
     StoriesStore,
+    LeasesStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 

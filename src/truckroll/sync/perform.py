@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from truckroll.sync.ports import OpenStep, Performing
 
     Clock = Callable[[], datetime]
+    Guard = Callable[[], contextlib.AbstractAsyncContextManager[None]]
 
 FLUSH_AT = 128
 UNANSWERED = 5
@@ -70,7 +71,8 @@ class Performer:
     `hands` gives per account what to work with, `scopes` the scopes by row id. `progress` hears
     of every outcome. An account that needs a person's sign-in, is set up wrongly, or leaves
     several writes in a row without an answer, is left alone for the rest of the run; its steps
-    wait in order. A write that meets its third conflict is held until the next run.
+    wait in order. Each call to a system is made within `guard`, which raises Fenced once the
+    work is another's. A write that meets its third conflict is held until the next run.
     """
 
     def __init__(
@@ -82,7 +84,9 @@ class Performer:
         *,
         now: Callable[[], datetime],
         progress: Callable[[Outcome, OpenStep], None] | None = None,
+        guard: Guard = contextlib.nullcontext,
     ) -> None:
+        self._guard = guard
         self._store = store
         self._run = run
         self._hands = hands
@@ -133,7 +137,8 @@ class Performer:
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
         try:
-            outcome = await perform_step(hand, scope, opened, now=self._now)
+            async with self._guard():
+                outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error
             return self._later(opened, error.says)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import msgspec
 from truckroll.kit.errors import SignIn
 from truckroll.model.records import KINDS
 from truckroll.sync.brakes import Brake, Emptied, Width, brakes
+from truckroll.sync.leases import holding
 from truckroll.sync.match import Matcher, coarse_keys
 from truckroll.sync.perform import Hand, Performer, look_up
 from truckroll.sync.plan import plan
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from truckroll.sync.context import Context
+    from truckroll.sync.leases import Held
+    from truckroll.sync.perform import Guard
     from truckroll.sync.ports import FoldKey, OpenStep, Store, StoredScope
     from truckroll.sync.types import Decision, Outcome, RecordRow, Step
 
 BATCH = 500
 KEPT = 2000  # decisions that may be kept from a look ahead; more are made again, batch by batch
 ROUNDS = 3
+PATIENCE_SECONDS = 120.0  # how long a pass waits for a scope that another process reads
 REMOVALS = frozenset({"delete", "cancel", "unlink"})
 
 MatchFn = "Callable[[str, int, Mapping[str, object]], Match]"
@@ -42,7 +48,8 @@ class Job:
 
     `context` makes the planner's context for a batch, given the matching function and what the
     scopes that could not be read are. `sources` and `targets` are the scopes of both sides.
-    `fold` gives the key by which source records are put together, where the mirror folds.
+    `fold` gives the key by which source records are put together, where the mirror folds. Each
+    call that writes is made within `guard`.
     """
 
     recipe: int
@@ -58,6 +65,12 @@ class Job:
     now: Callable[[], datetime]
     budget: int | None = None
     fold: FoldKey | None = None
+    guard: Guard = contextlib.nullcontext
+
+
+def under(job: Job, held: Held) -> Job:
+    """Return the job as whoever holds its lease does it: fenced, with each call in the lease."""
+    return replace(job, store=held.store, guard=held.call)
 
 
 @dataclass(slots=True)
@@ -84,9 +97,33 @@ class Report:
 
 
 async def observe(job: Job, report: Report) -> None:
-    """Settle what earlier runs left open, then read every scope; errors stay with their scope."""
-    await _recover(job)
-    scopes = [*job.sources, *job.targets]
+    """Settle what earlier runs left open, then read every scope; errors stay with their scope.
+
+    What another process reads just then is waited for, and read after it.
+    """
+    await recover(job)
+    waiting = {scope.id: scope for scope in (*job.sources, *job.targets)}
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = 0.05
+    while waiting:
+        async with holding(job.store, "scope", list(waiting)) as held:
+            taken = [waiting.pop(lease.id) for lease in held.leases]
+            report.scopes += await _read(job, held, taken)
+        if waiting and time.monotonic() > deadline:
+            report.scopes += [_being_read(scope) for scope in waiting.values()]
+            return
+        if waiting:
+            await asyncio.sleep(pause)
+            pause = min(1.0, pause * 2)
+
+
+def _being_read(scope: StoredScope) -> ScopeReport:
+    says = f"{scope.scope.title} is being read by another process all the time; it waits."
+    return ScopeReport(scope=scope.id, before=scope.live, error=says, code="busy")
+
+
+async def _read(job: Job, held: Held, scopes: Sequence[StoredScope]) -> list[ScopeReport]:
+    """Read scopes whose leases are held, accounts side by side."""
     by_account: dict[int, list[StoredScope]] = defaultdict(list)
     for scope in scopes:
         by_account[scope.account].append(scope)
@@ -97,15 +134,15 @@ async def observe(job: Job, report: Report) -> None:
 
         async def one(scope: StoredScope) -> ScopeReport:
             async with gate:
-                return await read_scope(job.store, hand.resource, hand.session, scope, now=job.now)
+                return await read_scope(held.store, hand.resource, hand.session, scope, now=job.now)
 
         return list(await asyncio.gather(*(one(scope) for scope in theirs)))
 
     done = await asyncio.gather(*(read_account(*item) for item in by_account.items()))
-    report.scopes = [one for reports in done for one in reports]
+    return [one for reports in done for one in reports]
 
 
-async def _recover(job: Job) -> None:
+async def recover(job: Job) -> None:
     """Look up the intents that have no outcome: of runs that died, or whose answer was lost."""
     outcomes = []
     scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
@@ -303,7 +340,9 @@ async def perform(
         if progress is not None:
             progress(outcome, opened)
 
-    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
+    performer = Performer(
+        job.store, run, dict(job.hands), scopes, now=job.now, progress=heard, guard=job.guard
+    )
     for _ in range(ROUNDS):
         batches = _again(foreseen) if foreseen is not None else _plans(job, report)
         foreseen = None
@@ -349,7 +388,9 @@ async def undo(job: Job, undone: int, run: int, report: Report) -> None:
         else:
             report.failures.append((opened.step, outcome))
 
-    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
+    performer = Performer(
+        job.store, run, dict(job.hands), scopes, now=job.now, progress=heard, guard=job.guard
+    )
     ids = list(done)
     for begin in range(0, len(ids), BATCH):
         links = await job.store.links(ids[begin : begin + BATCH])
