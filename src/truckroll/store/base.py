@@ -75,7 +75,7 @@ class Base:
         transaction raises Fenced and nothing of it is kept.
         """
         fenced = copy.copy(self)
-        fenced._leases = (*self._leases, *leases)
+        fenced._leases = (*self._leases, *leases)  # noqa: SLF001 -- it is of this class
         return fenced
 
     @asynccontextmanager

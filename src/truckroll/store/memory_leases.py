@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 # What is fenced on PostgreSQL is fenced here.
 _WRITES = frozenset(
-    "begin_listing store_page finish_listing set_cursor mark_gone adopt regroup journal attach"
-    " finish start_run".split()
+    {
+        *("begin_listing", "store_page", "finish_listing", "set_cursor", "mark_gone", "adopt"),
+        *("regroup", "journal", "attach", "finish", "start_run"),
+    }
 )
 
 

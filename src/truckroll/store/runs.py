@@ -4,15 +4,17 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from truckroll.store.base import Base, to_json
 from truckroll.store.performing import SQL, decode_step
 from truckroll.sync.leases import alone
-from truckroll.sync.ports import Store
 from truckroll.sync.types import Outcome, Step
+
+if TYPE_CHECKING:
+    from truckroll.sync.ports import Store
 
 _BATCH = 500
 _outcomes = msgspec.json.Decoder(Outcome)

@@ -1,6 +1,7 @@
 """The whole store of a tenant."""
 
 from truckroll.store.accounts import AccountsStore
+from truckroll.store.due import DueStore
 from truckroll.store.leases import LeasesStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
@@ -8,6 +9,7 @@ from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.runs import RunsStore
 from truckroll.store.stories import StoriesStore
+from truckroll.store.timetable import TimetableStore
 from truckroll.sync import ports
 
 
@@ -20,6 +22,8 @@ class Store(
     RecipesStore,
     StoriesStore,
     LeasesStore,
+    DueStore,
+    TimetableStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 
