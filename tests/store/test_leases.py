@@ -79,7 +79,7 @@ async def test_a_process_that_was_killed_gives_up_its_leases_at_once(database_ur
         assert await store.take("scope", [7], seconds=60) == []
         started.kill()
         async with asyncio.timeout(5):
-            while not (taken := await store.take("scope", [7], seconds=60)):
+            while not (taken := await store.take("scope", [7], seconds=60)):  # noqa: ASYNC110 -- another process
                 await asyncio.sleep(0.02)
     finally:
         ended(started)
@@ -95,7 +95,7 @@ async def test_a_process_that_is_paused_is_taken_over_when_its_lease_is_over(
         os.kill(started.pid, signal.SIGSTOP)
         assert await store.take("scope", [7], seconds=60) == []
         async with asyncio.timeout(5):
-            while not await store.take("scope", [7], seconds=60):
+            while not await store.take("scope", [7], seconds=60):  # noqa: ASYNC110 -- another process
                 await asyncio.sleep(0.05)
     finally:
         ended(started)
