@@ -15,7 +15,7 @@ from truckroll.app.systems import scope_label
 from truckroll.app.trouble import TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
 from truckroll.sync.churn import HOUR
-from truckroll.sync.leases import alone
+from truckroll.sync.leases import alone, is_fenced
 from truckroll.sync.ports import Busy, Fenced
 from truckroll.sync.run import (
     BATCH,
@@ -34,7 +34,7 @@ from truckroll.sync.run import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from truckroll.app.hub import Hub
     from truckroll.sync.ports import OpenStep, StoredScope
@@ -112,9 +112,17 @@ async def apply(
             if "target" in work.originates:
                 await adopt(work, "target")
                 await perform(work, run, report, progress=progress)
+            await _calm(hub, report)
         view = await _view(hub, installed, work, report, run=run)
         await hub.store.end_run(run, _summary(view))
     return msgspec.structs.replace(view, seconds=round(time.monotonic() - began, 3))
+
+
+async def _calm(hub: Hub, report: Report) -> None:
+    """Let no brake remember a scope as emptied that a person's run found empty and went on."""
+    empty = [one.scope for one in report.scopes if one.complete and not one.live]
+    if empty:
+        await hub.store.calm(empty)
 
 
 @asynccontextmanager
@@ -127,19 +135,12 @@ async def _alone(job: Job, kind: str) -> AsyncIterator[tuple[Job, int]]:
                 yield under(job, held), run
             finally:
                 await job.store.close_run(run)
+    except Busy as error:
+        raise TroubleError(error.says) from error
     except Exception as error:
-        first = next((one for one in _each(error) if isinstance(one, Busy | Fenced)), None)
-        if first is None:
+        if not is_fenced(error):
             raise
-        raise TroubleError(first.says) from error
-
-
-def _each(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _each(one)
-    else:
-        yield error
+        raise TroubleError(Fenced().says) from error
 
 
 async def undo_run(hub: Hub, run: int) -> PassView:

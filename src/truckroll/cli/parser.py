@@ -56,6 +56,7 @@ def make_parser() -> Parser:
     _passes(commands)
     _records(commands)
     _checks(commands)
+    _up(commands)
     return parser
 
 
@@ -265,6 +266,16 @@ def _checks(commands: Sub) -> None:
     inspect.add_argument("--to", dest="end", metavar="DATE", help="the day after the last (+90)")
     inspect.add_argument("--zone", default="", help="IANA zone of times that name none")
     _command(commands, "doctor", "checks:doctor", "check that everything works")
+
+
+def _up(commands: Sub) -> None:
+    up = _command(commands, "up", "up:up", "keep everything in step by itself, until a signal")
+    up.add_argument(
+        "--role",
+        choices=("all", "web", "worker"),
+        default="all",
+        help="what this process does, where several share the database TRUCKROLL_DATABASE (all)",
+    )
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING
 
 from truckroll.errands.fair import EACH_TENANT, fair
-from truckroll.errands.ports import EngineAway, Errand, Work
+from truckroll.errands.ports import Errand, Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,14 +22,15 @@ SWEEP_SECONDS = 10.0
 KEEP_SECONDS = 3600.0
 PRUNED_AT_ONCE = 1000
 JUMP_SECONDS = 30.0
+log = logging.getLogger(__name__)
 
 
 class Tick:
     """Looks every second, or when it is woken, for what is due.
 
-    `sweep` is called now and then, by the tick that is at work, for what no happening tells of:
-    it makes things due. `jumped` is called where the wall clock leapt. Time between looks is
-    counted by a clock that never leaps (F57).
+    `look` is called at each look of the tick that is at work, and `sweep` now and then: they make
+    due what the clock alone makes due. `jumped` is called where the wall clock leapt. Time
+    between looks is counted by a clock that never leaps (F57).
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Tick:
         due: Due,
         *,
         now: Callable[[], datetime],
+        look: Callable[[], Awaitable[None]],
         sweep: Callable[[], Awaitable[None]],
         jumped: Callable[[], Awaitable[None]],
         steady: Callable[[], float] = time.monotonic,
@@ -45,6 +48,7 @@ class Tick:
         self._engine = engine
         self._due = due
         self._now = now
+        self._look = look
         self._sweep = sweep
         self._jumped = jumped
         self._steady = steady
@@ -57,8 +61,10 @@ class Tick:
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until the event is set; a database that is away is waited for."""
         while not stop.is_set():
-            with contextlib.suppress(EngineAway):
+            try:
                 await self.once()
+            except Exception as error:  # noqa: BLE001 -- whatever it was, the next look may do
+                log.warning("the tick failed and goes on: %s", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_SECONDS):
                     await self.woken.wait()
@@ -88,6 +94,7 @@ class Tick:
         if self._offset is not None and abs(offset - self._offset) > JUMP_SECONDS:
             await self._jumped()
         self._offset = offset
+        await self._look()
         if now - self._swept < SWEEP_SECONDS:
             return
         self._swept = now

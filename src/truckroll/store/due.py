@@ -147,13 +147,24 @@ class DueStore(Base):
         async with self._transaction(durable=False, fenced=True) as cursor:
             await cursor.execute(SQL["recipe_settled"], row)
 
-    async def next_look(self, mirror: int) -> tuple[bool, datetime | None]:
-        """Tell whether links of a mirror are due, and when the clock makes the next one due."""
+    async def next_look(
+        self, recipe: int, mirror: int, *, at: datetime
+    ) -> tuple[bool, datetime | None]:
+        """Tell whether anything of a mirror waits already, and when the clock makes the next due.
+
+        What waits are links that are due at an instant, and intents without an outcome.
+        """
         async with self._transaction() as cursor:
-            await cursor.execute(SQL["next_look"], {"mirror": mirror})
+            place = {"recipe": recipe, "mirror": mirror, "at": at}
+            await cursor.execute(SQL["next_look"], place)
             row = await cursor.fetchone()
         assert row is not None
         return bool(row[0]), row[1]
+
+    async def calm(self, scopes: Sequence[int]) -> None:
+        """Forget that complete reads showed these scopes empty: somebody said that it is right."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["calm"], {"scopes": list(scopes)})
 
     async def settings(self) -> int:
         """Return the count of changes to what is installed, whose accounts, and for whom."""

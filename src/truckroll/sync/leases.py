@@ -39,6 +39,13 @@ class Terms:
 TERMS = Terms()
 
 
+def is_fenced(error: BaseException) -> bool:
+    """Tell whether work ended since its lease was another's; tasks hand errors over in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_fenced, error.exceptions))
+    return isinstance(error, Fenced)
+
+
 class Held:
     """Leases that are held, and the store that writes under them."""
 

@@ -49,7 +49,8 @@ class Job:
     `context` makes the planner's context for a batch, given the matching function and what the
     scopes that could not be read are. `sources` and `targets` are the scopes of both sides.
     `fold` gives the key by which source records are put together, where the mirror folds. Each
-    call that writes is made within `guard`.
+    call that writes is made within `guard`. `stumbled` hears of a link that cannot be planned by
+    a fault of ours, and the others go on; without it the fault is raised.
     """
 
     recipe: int
@@ -66,6 +67,7 @@ class Job:
     budget: int | None = None
     fold: FoldKey | None = None
     guard: Guard = contextlib.nullcontext
+    stumbled: Callable[[Link, Exception], Awaitable[None]] | None = None
 
 
 def under(job: Job, held: Held) -> Job:
@@ -186,10 +188,23 @@ async def planned(
         after = links[-1].id
         matcher = await _matcher(job, links, given)
         ctx = await job.context(links, matcher.find, waiting)
-        yield list(plan(links, ctx))
+        yield await _decided(job, links, ctx)
         given |= matcher.given
         if len(links) < BATCH:
             return
+
+
+async def _decided(job: Job, links: Sequence[Link], ctx: Context) -> list[Decision]:
+    """Plan links. Where the job can tell of it, one that makes the planner fail stops no other."""
+    if job.stumbled is None:
+        return list(plan(links, ctx))
+    decisions: list[Decision] = []
+    for link in links:
+        try:
+            decisions += plan([link], ctx)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is this link's alone
+            await job.stumbled(link, error)
+    return decisions
 
 
 async def preview_originated(job: Job, waiting: frozenset[int], given: set[int]) -> list[Decision]:
@@ -341,7 +356,14 @@ async def perform(
             progress(outcome, opened)
 
     performer = Performer(
-        job.store, run, dict(job.hands), scopes, now=job.now, progress=heard, guard=job.guard
+        job.store,
+        run,
+        dict(job.hands),
+        scopes,
+        now=job.now,
+        progress=heard,
+        guard=job.guard,
+        isolate=job.stumbled is not None,
     )
     for _ in range(ROUNDS):
         batches = _again(foreseen) if foreseen is not None else _plans(job, report)
@@ -389,7 +411,14 @@ async def undo(job: Job, undone: int, run: int, report: Report) -> None:
             report.failures.append((opened.step, outcome))
 
     performer = Performer(
-        job.store, run, dict(job.hands), scopes, now=job.now, progress=heard, guard=job.guard
+        job.store,
+        run,
+        dict(job.hands),
+        scopes,
+        now=job.now,
+        progress=heard,
+        guard=job.guard,
+        isolate=job.stumbled is not None,
     )
     ids = list(done)
     for begin in range(0, len(ids), BATCH):

@@ -60,8 +60,13 @@ update recipe set due_at = case when asked = %(asked)s then %(next)s else due_at
 where id = %(recipe)s
 
 -- name: next_look
-select exists (select from link where mirror = %(mirror)s and due),
-  (select min(look_at) from link where mirror = %(mirror)s and not due and look_at is not null)
+select exists (select from link where mirror = %(mirror)s and due)
+    or exists (select from link where mirror = %(mirror)s and not due and look_at <= %(at)s)
+    or exists (select from step where recipe = %(recipe)s and open),
+  (select min(look_at) from link where mirror = %(mirror)s and not due and look_at > %(at)s)
+
+-- name: calm
+update scope set emptied = 0 where id = any(%(scopes)s::bigint[]) and emptied > 0
 
 -- name: settings
 select settings from workspace
