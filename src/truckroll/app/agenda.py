@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,8 +12,10 @@ from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError
 from truckroll.errands.timetable import next_instant
 from truckroll.kit.errors import SignIn
+from truckroll.store.trouble import DatabaseTrouble
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from truckroll.app.hub import Hub
@@ -26,6 +30,7 @@ SHARE = 0.05  # of the calls of a day that complete reads by the clock may take
 CALLS_A_DAY = 86_400  # where an account's system does not say how many it allows
 MOST_ROWS = 100
 MOST_STALE = 20
+log = logging.getLogger(__name__)
 
 
 class Agenda:
@@ -39,17 +44,19 @@ class Agenda:
     async def look(self) -> None:
         """Take up what was installed or changed, and the rows whose instant has come."""
         for tenant in await self._desk.restless():
-            async with self._resident.known(tenant) as known:
-                await known.hub.store.watch(
-                    sorted(known.scopes),
-                    known.settings,
-                    at=self._resident.now(),
-                    signed_out=SignIn.code,
-                )
+            with _others_go_on(tenant):
+                async with self._resident.known(tenant) as known:
+                    await known.hub.store.watch(
+                        sorted(known.scopes),
+                        known.settings,
+                        at=self._resident.now(),
+                        signed_out=SignIn.code,
+                    )
         now = self._resident.now()
         for tenant, row in await self._desk.rows(at=now, most=MOST_ROWS):
-            async with self._resident.known(tenant) as known:
-                await run_row(known, row, now)
+            with _others_go_on(tenant):
+                async with self._resident.known(tenant) as known:
+                    await run_row(known, row, now)
 
     async def sweep(self) -> None:
         """Take up links whose time has come, and now and then scopes that were long not read."""
@@ -60,8 +67,9 @@ class Agenda:
             return
         self._stale_at = now + LOOK_FOR_STALE
         for tenant in await self._desk.tenants():
-            async with self._resident.known(tenant) as known:
-                await reconcile_stale(known, now)
+            with _others_go_on(tenant):
+                async with self._resident.known(tenant) as known:
+                    await reconcile_stale(known, now)
 
     async def jumped(self) -> None:
         """After a leap of the wall clock: what the old time put far ahead comes when it should."""
@@ -76,6 +84,15 @@ class Agenda:
                     note = f"put right after a leap of the clock; it was {row.next_at:%d %b %H:%M}"
                     at = row.last_at or now
                     await store.row_ran(row, at=at, next_at=nearest, note=note)
+
+
+@contextmanager
+def _others_go_on(tenant: int) -> Iterator[None]:
+    """Let what is wrong with one tenant be its own: it is logged, and looked at again."""
+    try:
+        yield
+    except Exception:
+        log.exception("the agenda of tenant %s could not be worked out", tenant)
 
 
 async def run_row(known: Known, id_: int, now: datetime) -> None:
@@ -132,7 +149,7 @@ async def _budget(known: Known, account: int) -> int:
             whole = await known.hub.store.account(named.name)
             assert whole is not None
             pace = connector(whole.system).transport({**whole.settings, **whole.secrets}).pace
-        except TroubleError:
+        except (TroubleError, DatabaseTrouble):
             return 0
         allowed = pace.per_second * 86_400 if pace.per_second else CALLS_A_DAY
         return int(allowed * SHARE)

@@ -14,6 +14,7 @@ from truckroll.app.settling import Settled, settle
 from truckroll.app.trouble import TroubleError
 from truckroll.errands.backoff import FIRST, backoff
 from truckroll.kit.errors import SignIn, VendorError
+from truckroll.store.trouble import DatabaseTrouble
 from truckroll.sync.leases import holding, is_fenced
 from truckroll.sync.ports import Fenced
 from truckroll.sync.read import ScopeReport, read_scope
@@ -191,7 +192,7 @@ def _unread(scope: StoredScope, error: Exception) -> ScopeReport:
 
 def _sentence(error: Exception, what: str) -> str:
     """Return what went wrong for people; what nobody foresaw goes into the log."""
-    if isinstance(error, VendorError | TroubleError):
+    if isinstance(error, VendorError | TroubleError | DatabaseTrouble):
         return error.says
     log.error("an errand about %s failed", what, exc_info=error)
     return (

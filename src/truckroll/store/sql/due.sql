@@ -94,8 +94,8 @@ where account = %(account)s
 -- name: stale
 select id, account from scope
 where due_at is not null and not whole and failures = 0
-  and (complete_at is null or complete_at < %(before)s)
-order by complete_at nulls first limit %(most)s
+  and complete_at < %(before)s
+order by complete_at limit %(most)s
 
 -- name: spend
 insert into spent (account, day, calls) values (%(account)s, %(day)s, %(calls)s)
