@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +71,20 @@ class Runtime:
 
 
 @asynccontextmanager
-async def runtime(url, home, *, now=utc_now):
+async def runtime(url, home, *, now=utc_now, steady=time.monotonic):
     async with open_stores(url, home) as stores, open_engine(url, role=APP_ROLE) as engine:
         resident = Resident(home, stores, now=now)
         desk = DueDesk(stores.pool, stores.keyring)
         agenda = Agenda(resident, desk)
         errands = Errands(resident, chance=lambda: 0.0)
         tick = Tick(
-            engine, desk, now=now, look=agenda.look, sweep=agenda.sweep, jumped=agenda.jumped
+            engine,
+            desk,
+            now=now,
+            steady=steady,
+            look=agenda.look,
+            sweep=agenda.sweep,
+            jumped=agenda.jumped,
         )
         try:
             yield Runtime(stores, resident, errands, engine, tick, agenda)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -39,12 +40,21 @@ def _cron(kind: str, spec: str) -> str:
     if kind == "minutes" and re.fullmatch(r"\d{1,2}(,\d{1,2})*", spec):
         return f"{spec} * * * *"
     if kind == "shift" and (found := _SHIFT.fullmatch(spec.lower())):
-        days = found[1]
-        if all(day in _DAYS for part in days.split(",") for day in part.split("-")):
-            return f"{int(found[3])} {int(found[2])} * * {days}"
+        with suppress(ValueError):
+            return f"{int(found[3])} {int(found[2])} * * {_days(found[1])}"
     if kind == "cron" and len(spec.split()) == 5:  # noqa: PLR2004 -- cron's fields; seconds are none
         return spec
     raise ValueError(_not_understood(kind, spec))
+
+
+def _days(text: str) -> str:
+    """Return days, as `mon-fri,sun`, as a list; a range may go over the week's end."""
+    days: list[str] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        begin, end = _DAYS.index(first), _DAYS.index(last or first)
+        days += [_DAYS[at % 7] for at in range(begin, end + (7 if end < begin else 0) + 1)]
+    return ",".join(days)
 
 
 def _not_understood(kind: str, spec: str) -> str:
