@@ -21,6 +21,7 @@ from truckroll.errands.tick import Tick
 from truckroll.store.due import DueDesk
 from truckroll.store.migrate import APP_ROLE
 from truckroll.store.open import Stores, open_stores
+from truckroll.sync.leases import TERMS
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +72,12 @@ class Runtime:
 
 
 @asynccontextmanager
-async def runtime(url, home, *, now=utc_now, steady=time.monotonic):
+async def runtime(url, home, *, now=utc_now, steady=time.monotonic, terms=TERMS):
     async with open_stores(url, home) as stores, open_engine(url, role=APP_ROLE) as engine:
         resident = Resident(home, stores, now=now)
         desk = DueDesk(stores.pool, stores.keyring)
         agenda = Agenda(resident, desk)
-        errands = Errands(resident, chance=lambda: 0.0)
+        errands = Errands(resident, chance=lambda: 0.0, terms=terms)
         tick = Tick(
             engine,
             desk,

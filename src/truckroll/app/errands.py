@@ -15,7 +15,7 @@ from truckroll.app.trouble import TroubleError
 from truckroll.errands.backoff import FIRST, backoff
 from truckroll.kit.errors import SignIn, VendorError
 from truckroll.store.trouble import DatabaseTrouble
-from truckroll.sync.leases import holding, is_fenced
+from truckroll.sync.leases import TERMS, holding, is_fenced
 from truckroll.sync.ports import Fenced
 from truckroll.sync.read import ScopeReport, read_scope
 from truckroll.sync.run import under
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from truckroll.app.resident import Known, Resident
     from truckroll.errands.ports import Registry
     from truckroll.store.due import RecipeAgenda, ScopeAgenda
-    from truckroll.sync.leases import Held
+    from truckroll.sync.leases import Held, Terms
     from truckroll.sync.ports import StoredScope
 
 POLL = timedelta(minutes=5)  # how often a scope is read where its account says nothing
@@ -44,9 +44,16 @@ class Errands:
     Nothing is raised but what the database says: a later errand goes on where one ended.
     """
 
-    def __init__(self, resident: Resident, *, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        resident: Resident,
+        *,
+        chance: Callable[[], float] = random.random,
+        terms: Terms = TERMS,
+    ) -> None:
         self._resident = resident
         self._chance = chance
+        self._terms = terms
 
     def registry(self) -> Registry:
         """Return what to do for each kind of errand."""
@@ -62,11 +69,11 @@ class Errands:
                 await store.scope_read(scope, agenda, at=now(), next_at=None)
                 return
             try:
-                async with holding(store, "scope", [scope]) as held:
+                async with holding(store, "scope", [scope], terms=self._terms) as held:
                     if held.leases:
                         await self._read(known, recipes, scope, held)
                     else:
-                        await store.make_due([scope], at=now() + BUSY)
+                        await store.put_off("scope", scope, at=now() + BUSY)
             except Fenced:
                 log.warning("another worker went on with scope %s of tenant %s", scope, tenant)
 
@@ -137,11 +144,11 @@ class Errands:
                 await store.recipe_settled(recipe, agenda, at=now(), next_at=None, trouble=says)
                 return
             try:
-                async with holding(store, "recipe", [recipe]) as held:
+                async with holding(store, "recipe", [recipe], terms=self._terms) as held:
                     if held.leases:
                         await self._settle(known, installed, agenda, held)
                     else:
-                        await store.make_recipes_due([recipe], at=now() + BUSY)
+                        await store.put_off("recipe", recipe, at=now() + BUSY)
             except Fenced:
                 log.warning("another worker went on with recipe %s of tenant %s", recipe, tenant)
 

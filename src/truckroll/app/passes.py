@@ -112,17 +112,11 @@ async def apply(
             if "target" in work.originates:
                 await adopt(work, "target")
                 await perform(work, run, report, progress=progress)
-            await _calm(hub, report)
+            if tally.writes:  # no brake remembers that a scope was empty, if a person went on
+                await hub.store.calm([one.id for one in work.sources])
         view = await _view(hub, installed, work, report, run=run)
         await hub.store.end_run(run, _summary(view))
     return msgspec.structs.replace(view, seconds=round(time.monotonic() - began, 3))
-
-
-async def _calm(hub: Hub, report: Report) -> None:
-    """Let no brake remember a scope as emptied that a person's run found empty and went on."""
-    empty = [one.scope for one in report.scopes if one.complete and not one.live]
-    if empty:
-        await hub.store.calm(empty)
 
 
 @asynccontextmanager

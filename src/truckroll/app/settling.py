@@ -57,10 +57,11 @@ async def settle(
     await recover(job)
     await adopt(job, "source")
     tally, foreseen = await foresee(job, report.waiting)
-    report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
+    writes = bool(tally.writes) or "target" in job.originates
+    if writes:
+        report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
     stops = [one.says for one in report.stops]
     settled = Settled(stops=stops)
-    writes = bool(tally.writes) or "target" in job.originates
     if (writes and not stops) or (stops and "\n".join(stops) != told):
         settled.run = await job.store.start_run(job.recipe, "settle")
     try:

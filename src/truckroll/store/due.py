@@ -67,6 +67,11 @@ class DueStore(Base):
             await cursor.execute(SQL["make_recipes_due"], {"recipes": unique(recipes), "at": at})
             await cursor.execute(SQL["wake"])
 
+    async def put_off(self, what: str, id_: int, *, at: datetime) -> None:
+        """Let a `scope` or `recipe` that is due wait until an instant: another works on it."""
+        async with self._transaction(durable=False) as cursor:
+            await cursor.execute(SQL[f"put_off_{what}"], {"id": id_, "at": at})
+
     async def scope_agenda(self, scope: int) -> ScopeAgenda:
         """Return when a scope is read; raises KeyError where there is none."""
         found = await self.scope_agendas([scope])

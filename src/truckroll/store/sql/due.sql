@@ -31,6 +31,12 @@ update recipe set due_at = least(coalesce(due_at, %(at)s), %(at)s), asked = aske
 where id in (select id from recipe where id = any(%(recipes)s::bigint[]) order by id
   for no key update)
 
+-- name: put_off_scope
+update scope set due_at = %(at)s where id = %(id)s and due_at < %(at)s
+
+-- name: put_off_recipe
+update recipe set due_at = %(at)s where id = %(id)s and due_at < %(at)s
+
 -- name: wake
 select pg_notify('truckroll_due', '')
 
