@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,8 @@ from truckroll.app.systems import scope_label
 from truckroll.app.trouble import TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
 from truckroll.sync.churn import HOUR
-from truckroll.sync.ports import Busy
+from truckroll.sync.leases import alone, is_fenced
+from truckroll.sync.ports import Busy, Fenced
 from truckroll.sync.run import (
     BATCH,
     Job,
@@ -27,11 +29,12 @@ from truckroll.sync.run import (
     perform,
     planned,
     preview_originated,
+    under,
     undo,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from truckroll.app.hub import Hub
     from truckroll.sync.ports import OpenStep, StoredScope
@@ -97,25 +100,41 @@ async def apply(
     installed = await load_installed(hub, recipe)
     began = time.monotonic()
     report = Report()
-    async with open_job(hub, installed) as job:
-        try:
-            async with hub.store.run(installed.row.id, "apply") as run:
-                await observe(job, report)
-                await adopt(job, "source")
-                tally, foreseen = await foresee(job, report.waiting)
-                report.stops = await check(job, report, tally, confirmed=confirmed, hour=HOUR)
-                if not report.stops:
-                    if begins is not None:
-                        begins(tally.writes)
-                    await perform(job, run, report, foreseen=foreseen, progress=progress)
-                    if "target" in job.originates:
-                        await adopt(job, "target")
-                        await perform(job, run, report, progress=progress)
-                view = await _view(hub, installed, job, report, run=run)
-                await hub.store.end_run(run, _summary(view))
-        except Busy as error:
-            raise TroubleError(str(error)) from error
+    async with open_job(hub, installed) as job, _alone(job, "apply") as (work, run):
+        await observe(work, report)
+        await adopt(work, "source")
+        tally, foreseen = await foresee(work, report.waiting)
+        report.stops = await check(work, report, tally, confirmed=confirmed, hour=HOUR)
+        if not report.stops:
+            if begins is not None:
+                begins(tally.writes)
+            await perform(work, run, report, foreseen=foreseen, progress=progress)
+            if "target" in work.originates:
+                await adopt(work, "target")
+                await perform(work, run, report, progress=progress)
+            if tally.writes:  # no brake remembers that a scope was empty, if a person went on
+                await hub.store.calm([one.id for one in work.sources])
+        view = await _view(hub, installed, work, report, run=run)
+        await hub.store.end_run(run, _summary(view))
     return msgspec.structs.replace(view, seconds=round(time.monotonic() - began, 3))
+
+
+@asynccontextmanager
+async def _alone(job: Job, kind: str) -> AsyncIterator[tuple[Job, int]]:
+    """Hold the recipe's lease, and give the job as its holder does it, with the run's id."""
+    try:
+        async with alone(job.store, job.recipe) as held:
+            run = await job.store.start_run(job.recipe, kind)
+            try:
+                yield under(job, held), run
+            finally:
+                await job.store.close_run(run)
+    except Busy as error:
+        raise TroubleError(error.says) from error
+    except Exception as error:
+        if not is_fenced(error):
+            raise
+        raise TroubleError(Fenced().says) from error
 
 
 async def undo_run(hub: Hub, run: int) -> PassView:
@@ -126,13 +145,10 @@ async def undo_run(hub: Hub, run: int) -> PassView:
     names = {row.id: row.name for row in await hub.store.recipes()}
     installed = await load_installed(hub, names.get(found[0].recipe, ""))
     report = Report()
-    try:
-        async with open_job(hub, installed) as job, hub.store.run(installed.row.id, "undo") as new:
-            await undo(job, run, new, report)
-            view = await _view(hub, installed, job, report, run=new)
-            await hub.store.end_run(new, _summary(view))
-    except Busy as error:
-        raise TroubleError(str(error)) from error
+    async with open_job(hub, installed) as job, _alone(job, "undo") as (work, new):
+        await undo(work, run, new, report)
+        view = await _view(hub, installed, work, report, run=new)
+        await hub.store.end_run(new, _summary(view))
     kept = [
         note.text
         for decision in report.decisions

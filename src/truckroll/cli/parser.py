@@ -56,6 +56,8 @@ def make_parser() -> Parser:
     _passes(commands)
     _records(commands)
     _checks(commands)
+    _up(commands)
+    _timetable(commands)
     return parser
 
 
@@ -265,6 +267,38 @@ def _checks(commands: Sub) -> None:
     inspect.add_argument("--to", dest="end", metavar="DATE", help="the day after the last (+90)")
     inspect.add_argument("--zone", default="", help="IANA zone of times that name none")
     _command(commands, "doctor", "checks:doctor", "check that everything works")
+
+
+def _up(commands: Sub) -> None:
+    up = _command(commands, "up", "up:up", "keep everything in step by itself, until a signal")
+    up.add_argument(
+        "--role",
+        choices=("all", "web", "worker"),
+        default="all",
+        help="what this process does, where several share the database TRUCKROLL_DATABASE (all)",
+    )
+
+
+def _timetable(commands: Sub) -> None:
+    now = _command(commands, "now", "timetable:now", "let what is up read everything now")
+    now.add_argument("recipe", nargs="?", default="")
+    now.add_argument("--complete", action="store_true", help="read completely, not from a cursor")
+    group = _group(commands, "timetable", "what the clock lets happen")
+    _command(group, "list", "timetable:listed", "show the timetable")
+    put = _command(group, "set", "timetable:put", "add a row")
+    when = put.add_mutually_exclusive_group(required=True)
+    when.add_argument("--cron", metavar="SPEC", help="five fields, as '0 6 * * mon-fri'")
+    when.add_argument("--minutes", metavar="LIST", help="minutes of every hour, as 3,18,33,48")
+    when.add_argument("--shift", metavar="SPEC", help="a shift's start, as 'mon-fri 07:30'")
+    put.add_argument("--person", default="", help="the technician whose shift it is")
+    put.add_argument("--zone", default="", help="IANA zone (else the company's)")
+    put.add_argument("--complete", action="store_true", help="read completely: a reconcile")
+    _recipe_option(put)
+    remove = _command(group, "remove", "timetable:remove", "take a row out")
+    remove.add_argument("row", type=int)
+    every = _command(group, "every", "timetable:every", "say how often an account is read at least")
+    every.add_argument("account")
+    every.add_argument("often", metavar="5m", help="as 30s, 5m or 1h; or: usual")
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from truckroll.store.base import Base, Row, named_sql, to_json
-from truckroll.store.runs import lock_name
 from truckroll.sync.ports import Busy
 
 SQL = named_sql("recipes")
+LEASES = named_sql("leases")
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,9 +70,9 @@ class RecipesStore(Base):
             row = await cursor.fetchone()
             if row is None:
                 raise KeyError(name)
-            await cursor.execute(SQL["alone"], {"name": lock_name(self._tenant, row[0])})
-            alone = await cursor.fetchone()
-            if alone is None or not alone[0]:
+            await cursor.execute(LEASES["held"], {"what": "recipe", "id": row[0]})
+            held = await cursor.fetchone()
+            if held is None or held[0]:
                 raise Busy("A run of this recipe is at work. Wait until it is done.")
 
     async def removed_recipes(self) -> list[Recipe]:

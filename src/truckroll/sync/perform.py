@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ from truckroll.kit.errors import (
 )
 from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
+from truckroll.sync.ports import Fenced
 from truckroll.sync.reply import Settled, refusal, settle, settle_found
 from truckroll.sync.types import FieldHold, Outcome, Step
 
@@ -46,11 +48,17 @@ if TYPE_CHECKING:
     from truckroll.sync.ports import OpenStep, Performing
 
     Clock = Callable[[], datetime]
+    Guard = Callable[[], contextlib.AbstractAsyncContextManager[None]]
 
 FLUSH_AT = 128
 UNANSWERED = 5
 CONFLICTS = 3
 RETRY = timedelta(minutes=5)
+_STUMBLED = (
+    "Truckroll stumbled in the middle of a write to {}; what became of it is looked up before"
+    " anything is tried again."
+)
+log = logging.getLogger(__name__)
 _AFTER = "An earlier write of the same record waits; this one goes after it."
 
 
@@ -70,7 +78,9 @@ class Performer:
     `hands` gives per account what to work with, `scopes` the scopes by row id. `progress` hears
     of every outcome. An account that needs a person's sign-in, is set up wrongly, or leaves
     several writes in a row without an answer, is left alone for the rest of the run; its steps
-    wait in order. A write that meets its third conflict is held until the next run.
+    wait in order. Each call to a system is made within `guard`, which raises Fenced once the
+    work is another's. With `isolate` a fault of ours in one write leaves its outcome unknown,
+    and the others go on. A write that meets its third conflict is held until the next run.
     """
 
     def __init__(
@@ -82,7 +92,11 @@ class Performer:
         *,
         now: Callable[[], datetime],
         progress: Callable[[Outcome, OpenStep], None] | None = None,
+        guard: Guard = contextlib.nullcontext,
+        isolate: bool = False,
     ) -> None:
+        self._isolate = isolate
+        self._guard = guard
         self._store = store
         self._run = run
         self._hands = hands
@@ -133,10 +147,18 @@ class Performer:
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
         try:
-            outcome = await perform_step(hand, scope, opened, now=self._now)
+            async with self._guard():
+                outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error
             return self._later(opened, error.says)
+        except (VendorError, Fenced):
+            raise
+        except Exception:
+            if not self._isolate:
+                raise
+            log.exception("a write to %s failed", hand.label)
+            return Outcome(step=opened.id, kind="unknown", says=_STUMBLED.format(hand.label))
         return self._weighed(hand, opened, outcome)
 
     def _weighed(self, hand: Hand, opened: OpenStep, outcome: Outcome) -> Outcome:

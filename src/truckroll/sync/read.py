@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta  # noqa: TC003 -- msgspec reads the annotations
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from truckroll.kit.contract import Item, Missing, Page, Resource, Seen, Session
-from truckroll.kit.errors import StartOver, VendorError
+from truckroll.kit.errors import RetryLater, StartOver, VendorError
 from truckroll.model.time import AllDay, Timed
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ CONFIRM_AT_ONCE = 8
 class ScopeReport(msgspec.Struct, frozen=True, kw_only=True):
     """What reading a scope brought. `error` is a sentence for people, "" where it went well.
 
-    `code` is the error's kind. `complete` says that everything inside the extent was seen;
-    `before` is how many records lived there at the beginning, `live` how many were seen by a
-    complete listing.
+    `code` is the error's kind, `after` how long the system asks to wait. `complete` says that
+    everything inside the extent was seen; `before` is how many records lived there at the
+    beginning, `live` how many were seen by a complete listing.
     """
 
     scope: int
@@ -41,6 +42,7 @@ class ScopeReport(msgspec.Struct, frozen=True, kw_only=True):
     restarted: bool = False
     error: str = ""
     code: str = ""
+    after: timedelta | None = None
 
 
 class HeldVersions:
@@ -76,7 +78,10 @@ async def read_scope(
             report = await _list(store, resource, held, scope, None, now=now)
             return msgspec.structs.replace(report, restarted=True)
     except VendorError as error:
-        return ScopeReport(scope=scope.id, before=scope.live, error=error.says, code=error.code)
+        after = error.after if isinstance(error, RetryLater) else None
+        return ScopeReport(
+            scope=scope.id, before=scope.live, error=error.says, code=error.code, after=after
+        )
 
 
 def _with_known(session: Session, known: HeldVersions) -> Session:
