@@ -9,6 +9,7 @@ from psycopg import AsyncCursor
 
 from truckroll.kit.contract import Scope
 from truckroll.store.base import Base, Row, named_sql, to_json
+from truckroll.store.grants import reseal_grants
 from truckroll.store.secret import Keyring
 from truckroll.sync.ports import StoredScope
 
@@ -230,6 +231,7 @@ class AccountsStore(Base):
             await cursor.execute(SQL["accounts"])
             rows = [row for row in await cursor.fetchall() if row[5] is not None]
             opened = [(row, self._opened(row)) for row in rows]
+            await reseal_grants(cursor, self._tenant, self._keyring, keyring)
             self._keyring = keyring
             for row, secrets in opened:
                 sealed = self._sealed(row[0], row[2], secrets)

@@ -1,6 +1,8 @@
 """The whole store of a tenant."""
 
 from truckroll.store.accounts import AccountsStore
+from truckroll.store.grants import GrantsStore
+from truckroll.store.pace import PaceStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
 from truckroll.store.reading import ReadingStore
@@ -18,6 +20,8 @@ class Store(
     AccountsStore,
     RecipesStore,
     StoriesStore,
+    PaceStore,
+    GrantsStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 
