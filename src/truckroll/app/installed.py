@@ -152,7 +152,7 @@ async def open_job(hub: Hub, installed: Installed) -> AsyncIterator[Job]:
         for account_id in sorted({one.account for one in (*installed.sources, *installed.targets)}):
             account = await accounts.one(hub, installed.accounts[account_id].name)
             speaks = connector(account.system)
-            session = await stack.enter_async_context(accounts.sign_in(account, speaks))
+            session = await stack.enter_async_context(accounts.shared_sign_in(hub, account, speaks))
             resource = speaks.resource(installed.mirror.kind)
             hands[account_id] = Hand(session, resource, f"{speaks.title} “{account.name}”")
         yield Job(

@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-# So many attempts in a row without an answer open the breaker: with a third of all calls failing
-# (F32) that happens once in 170,000, at a vendor that hangs after one round of its connections.
+# So many attempts in a row without an answer, over so long a time, open the breaker: with a third
+# of all calls failing (F32) that happens once in 170,000, and a moment's hiccup does not do it.
 IN_A_ROW = 10
+_AT_LEAST = timedelta(seconds=10)
 _DOWN_SECONDS, _DOWN_CAP_SECONDS = 15.0, 300.0
 _SIGN_IN_SECONDS, _SIGN_IN_CAP_SECONDS = 30.0, 3600.0
 # A probe that its process does not live to tell of is given up after longer than any attempt.
@@ -25,13 +26,14 @@ Why = Literal["", "paused", "down", "sign_in"]
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an account for all processes; instants are aware UTC.
 
-    `failures` counts attempts in a row that got no answer. A `state` other than "" began at
-    `since`; nothing is asked before `until`, and then by one probe, which may be out until
-    `probe_until`. `trips` is how often in a row it was found so; `says` is for people.
+    `failures` counts attempts in a row that got no answer, since `failing_since`. A `state` other
+    than "" began at `since`; nothing is asked before `until`, and then by one probe, which may be
+    out until `probe_until`. `trips` is how often in a row it was found so; `says` is for people.
     """
 
     paused_until: datetime | None = None
     failures: int = 0
+    failing_since: datetime | None = None
     state: State = ""
     since: datetime | None = None
     until: datetime | None = None
@@ -86,9 +88,9 @@ def paused(health: Health, at: datetime, *, seconds: float) -> Health:
 
 def failed(health: Health, at: datetime, *, says: str = "", probe: bool = False) -> Health:
     """Count an attempt without an answer; open the breaker after many, or after a probe's."""
-    count = health.failures + 1
-    counted = msgspec.structs.replace(health, failures=count)
-    if health.state == "" and count >= IN_A_ROW:
+    count, began = health.failures + 1, health.failing_since or at
+    counted = msgspec.structs.replace(health, failures=count, failing_since=began)
+    if health.state == "" and count >= IN_A_ROW and at - began >= _AT_LEAST:
         return _stopped(counted, at, "down", says)
     if health.state and probe:
         return _stopped(counted, at, health.state, says if health.state == "down" else "")
@@ -110,8 +112,8 @@ def well(health: Health, _at: datetime, *, probe: bool = False) -> Health:
 
 
 def forgiven(health: Health, at: datetime) -> Health:
-    """Let one attempt go out now: a person asks for it."""
-    return msgspec.structs.replace(health, paused_until=None, probe_until=None, until=at)
+    """Let one attempt go out now, since a person asks for it; what the system asked for stands."""
+    return msgspec.structs.replace(health, probe_until=None, until=at if health.state else None)
 
 
 def _stopped(health: Health, at: datetime, state: State, says: str) -> Health:

@@ -125,6 +125,18 @@ class AccountsStore(Base):
             )
         return changed
 
+    async def identity(self, account: int) -> str:
+        """Return whose an account is at its system, "" where that is not known."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["identity"], {"id": account})
+            row = await cursor.fetchone()
+        return row[0] if row is not None else ""
+
+    async def set_identity(self, account: int, identity: str) -> None:
+        """Note whose an account is at its system, as the system names them."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["set_identity"], {"id": account, "identity": identity})
+
     async def remove_account(self, name: str) -> None:
         """Remove an account with its scopes, observations and people; links keep their ends.
 

@@ -13,6 +13,7 @@ from truckroll.kit.multipart import MULTIPART
 from truckroll.kit.service_account import ServiceAccount, read_key
 
 _TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105 -- an address
+_CONSENT = "https://accounts.google.com/o/oauth2/v2/auth"
 _MOST_PARTS = 50
 # Each person's writes make batches of their own, which only many waiting ones can fill; how many
 # requests are out at one time is the pace's business.
@@ -67,6 +68,7 @@ SETTINGS = (
         required=False,
     ),
     Setting("subject", "Mail address of the person the service account acts for", required=False),
+    Setting("authorize", "Address of the consent page, if it is not Google's own", required=False),
     *_PLACE,
 )
 
@@ -106,15 +108,7 @@ def transport(settings: Mapping[str, str]) -> Transport:
         signer = _service_account(settings, CALENDAR)
         auth: Auth = signer.acting(settings.get("subject", ""))
         project = signer.key.project
-    elif all(settings.get(name) for name in ("client_id", "client_secret", "refresh_token")):
-        app = OAuthApp(
-            system="Google Calendar",
-            token_url=settings.get("token") or _TOKEN,
-            client_id=settings["client_id"],
-            client_secret=settings["client_secret"],
-            secret_in_body=True,
-            private=settings.get("private", "no") == "yes",
-        )
+    elif (app := consent(settings)) is not None and settings.get("refresh_token"):
         auth, project = lasting(app, settings["refresh_token"]), app.client_id
     else:
         raise GiveUp(
@@ -122,6 +116,28 @@ def transport(settings: Mapping[str, str]) -> Transport:
             "of a service account. Give one or the other."
         )
     return _transport(settings, auth, project)
+
+
+def consent(settings: Mapping[str, str]) -> OAuthApp | None:
+    """Return the app that a person lets into their calendars; None without id and secret.
+
+    Google gives a refresh token where `access_type` asks for one, and surely a new one only after
+    a new consent (sheet, section 3).
+    """
+    client_id, secret = settings.get("client_id"), settings.get("client_secret")
+    if not client_id or not secret or settings.get("key"):
+        return None
+    return OAuthApp(
+        system="Google Calendar",
+        token_url=settings.get("token") or _TOKEN,
+        client_id=client_id,
+        client_secret=secret,
+        authorize_url=settings.get("authorize") or _CONSENT,
+        scopes=CALENDAR,
+        secret_in_body=True,
+        extra={"access_type": "offline", "prompt": "consent"},
+        private=settings.get("private", "no") == "yes",
+    )
 
 
 def workspace_transport(settings: Mapping[str, str]) -> Transport:
@@ -204,6 +220,8 @@ GOOGLE_CALENDAR = Connector(
     settings=SETTINGS,
     transport=transport,
     scopes=calendars.scopes,
+    who=calendars.who,
+    consent=consent,
     resources={APPOINTMENTS.kind: APPOINTMENTS},
 )
 

@@ -13,6 +13,7 @@ create table account_health (
   account      bigint not null,
   paused_until timestamptz,
   failures     integer not null default 0,
+  failing_since timestamptz,
   state        text not null default '' check (state in ('', 'down', 'sign_in')),
   since        timestamptz,
   until        timestamptz,
