@@ -54,7 +54,7 @@ def no_waiting(monkeypatch, limits=SHORT):
     with monkeypatch.context() as patch:
         patch.setattr(accounts, "open_client", opened)
         patch.setattr(auth, "open_client", opened)
-        for made in (auth.OAuth2.__init__, auth.lasting, auth.in_memory):
+        for made in (auth.OAuth2.__init__, auth.lasting):
             patch.setitem(made.__kwdefaults__, "timing", waits.timing)
         yield waits
 

@@ -163,7 +163,7 @@ async def open_job(hub: Hub, installed: Installed) -> AsyncIterator[Job]:
         for account_id in sorted({one.account for one in (*installed.sources, *installed.targets)}):
             account = await accounts.one(hub, installed.accounts[account_id].name)
             session = await stack.enter_async_context(
-                accounts.sign_in(account, connector(account.system))
+                accounts.shared_sign_in(hub, account, connector(account.system))
             )
             hands[account_id] = hand(installed, account, session)
         yield make_job(hub, installed, hands)

@@ -60,7 +60,7 @@ class Known:
             named = recipe.accounts[account]
             if account not in self._sessions:
                 whole = await accounts.one(self.hub, named.name)
-                opened = accounts.sign_in(whole, connector(whole.system))
+                opened = accounts.shared_sign_in(self.hub, whole, connector(whole.system))
                 self._sessions[account] = await self._stack.enter_async_context(opened)
             return hand(recipe, named, self._sessions[account])
 

@@ -146,7 +146,8 @@ def _accounts(commands: Sub) -> None:
     _command(group, "list", "accounts:listed", "show the accounts")
     test = _command(group, "test", "accounts:test", "sign in again and look for new parts")
     test.add_argument("name")
-    again = _command(group, "sign-in", "accounts:sign_in", "give a new password")
+    says = "give a new password, or a consent in the browser"
+    again = _command(group, "sign-in", "sign_in:sign_in", says)
     again.add_argument("name")
     _password(again)
     _set_option(again, "another secret of the system")

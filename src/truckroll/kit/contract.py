@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from truckroll.kit.auth import OAuthApp
 from truckroll.kit.http import Http, Transport
 from truckroll.kit.normal import Stored
 from truckroll.model.records import Fields
@@ -236,7 +237,10 @@ class Setting:
 class Connector:
     """A system: how to reach it, what to ask a person, and what it holds.
 
-    `part` is what a scope of it is called in a sentence ("calendar", "tenant").
+    `part` is what a scope of it is called in a sentence ("calendar", "tenant"). `who` returns
+    whose the account is, as the system names them (a mail address). `consent` gives, from an
+    account's settings, the app to which a person grants access in a browser; None where the
+    account signs in otherwise. Its refresh token is the secret setting `refresh_token`.
     """
 
     system: str
@@ -247,6 +251,8 @@ class Connector:
     resources: Mapping[str, Resource]
     facts: Mapping[str, Any] = field(default_factory=dict)
     part: str = "part"
+    who: Callable[[Session], Awaitable[str]] | None = None
+    consent: Callable[[Mapping[str, str]], OAuthApp | None] | None = None
 
     def resource(self, kind: str) -> Resource:
         """Return the resource of a kind; raises KeyError where the system has none."""

@@ -3,6 +3,8 @@
 from truckroll.store.accounts import AccountsStore
 from truckroll.store.due import DueStore
 from truckroll.store.leases import LeasesStore
+from truckroll.store.grants import GrantsStore
+from truckroll.store.pace import PaceStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
 from truckroll.store.reading import ReadingStore
@@ -24,6 +26,8 @@ class Store(
     LeasesStore,
     DueStore,
     TimetableStore,
+    PaceStore,
+    GrantsStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 

@@ -18,10 +18,11 @@ from truckroll.connectors.servicetitan.site import (
     token_address,
     zone_of,
 )
-from truckroll.kit.auth import OAuth2, OAuthApp, Tokens
+from truckroll.kit.auth import OAuth2, OAuthApp
 from truckroll.kit.contract import Connector, Resource, Scope, Session, Setting
 from truckroll.kit.errors import GiveUp
-from truckroll.kit.http import Pace, Transport, expect
+from truckroll.kit.grants import Grants
+from truckroll.kit.http import Limit, Pace, Transport, expect
 from truckroll.kit.normal import LOSSLESS, Stored
 
 SETTINGS = (
@@ -96,13 +97,9 @@ class AppAuth:
         """Ask for a new token after a 401."""
         return await self.tokens.refused()
 
-
-async def _keep_nothing(_: Tokens) -> None:
-    """Tokens of an app are asked for anew, not stored: there is no refresh token."""
-
-
-async def _stored() -> Tokens | None:
-    return None
+    def keep_in(self, grants: Grants) -> None:
+        """Keep the token where all processes find it: it is good for a quarter of an hour."""
+        self.tokens.keep_in(grants)
 
 
 def transport(settings: Mapping[str, str]) -> Transport:
@@ -115,13 +112,19 @@ def transport(settings: Mapping[str, str]) -> Transport:
         secret_in_body=True,
         private=is_private(settings),
     )
-    tokens = OAuth2(app, None, save=_keep_nothing, reload=_stored, own=True)
+    tokens = OAuth2(app, own=True)
     return Transport(
         base_url=api_address(settings),
         auth=AppAuth(tokens, settings.get("app_key", "").strip()),
-        pace=Pace(per_second=60, concurrency=8),
+        pace=Pace(concurrency=8, limits=(_limit(settings),)),
         private=is_private(settings),
     )
+
+
+def _limit(settings: Mapping[str, str]) -> Limit:
+    """Return the limit of an app at a tenant, whoever of us uses the two (section 8)."""
+    key = f"{settings.get('tenant', '')} {settings.get('client_id', '')}"
+    return Limit(60, of="app", key=key)
 
 
 async def scopes(session: Session) -> tuple[Scope, ...]:
