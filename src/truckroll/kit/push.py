@@ -92,9 +92,10 @@ def split(parts: Iterable[Hint | Odd]) -> tuple[tuple[str, ...], tuple[Odd, ...]
     odd = []
     for part in parts:
         if isinstance(part, Odd):
-            odd.append(part)
+            odd.append(msgspec.structs.replace(part, reason=part.reason.replace("\0", "\ufffd")))
         else:
-            hints[part.scope] = None
+            # No system has such an id; a text of the database cannot hold it.
+            hints["" if "\0" in part.scope else part.scope] = None
     return tuple(hints), tuple(odd)
 
 

@@ -3,6 +3,7 @@
 from truckroll.store.accounts import AccountsStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
+from truckroll.store.pushes import PushesStore
 from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.runs import RunsStore
@@ -18,6 +19,7 @@ class Store(
     AccountsStore,
     RecipesStore,
     StoriesStore,
+    PushesStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 
