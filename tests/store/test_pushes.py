@@ -182,9 +182,7 @@ async def test_neither_address_nor_secrets_stand_in_the_database(store, database
     assert row.secrets == ("the-next-secret", "", "the-secret-itself")
 
 
-async def test_an_address_finds_its_subscription_whatever_the_tenant(
-    store, database_url, tmp_path
-):
+async def test_an_address_finds_its_subscription_whatever_the_tenant(store, database_url, tmp_path):
     row = await subscribed(store)
     async with open_store(database_url, tmp_path / "home", tenant=2) as other:
         theirs = await subscribed(other)

@@ -34,10 +34,11 @@ _MOST_WAITING = 20_000
 _PATIENCE_SECONDS = 3.0
 _DOWN_SECONDS = 1.0
 _KNOWN_SECONDS = 10.0
-_FRESH_SECONDS = 1.0
+_LOOKS_AGAIN = 3.0
 _MOST_KNOWN = 50_000
 _LOOKUPS_PER_SECOND = 200.0
 _COUNT_SECONDS = 5.0
+_OK = 200
 
 NOT_FOUND = Answer(404)
 GONE = Answer(410)
@@ -71,12 +72,16 @@ class _Bucket:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A subscription as it was looked up at a moment (monotonic seconds)."""
+    """A subscription as it was looked up at a moment (monotonic seconds).
+
+    `again` bounds how often it is looked up anew because something was refused.
+    """
 
     tenant: int
     row: Subscription
     push: Push
     at: float
+    again: _Bucket
     bucket: _Bucket | None
 
 
@@ -195,43 +200,26 @@ class Receiver:
             return NOT_FOUND
         if time.monotonic() < self._down_until:
             return UNAVAILABLE
+        began = time.monotonic()
         known = await self._find(path)
         if isinstance(known, Answer):
             return known
-        answer = await self._judge(known, push)
-        if answer is REFUSED and time.monotonic() - known.at > _FRESH_SECONDS:
-            # A secret may have been exchanged in another process since.
-            self._known.pop(path, None)
-            known = await self._find(path)
+        judged = _judge(known, push)
+        if known.at < began and judged is not None:
+            # It may have been made, or its secret exchanged, in another process since.
+            if not known.again.take():
+                return UNAVAILABLE if isinstance(judged, Answer) else self._refuse(known, judged)
+            known = await self._find(path, anew=True)
             if isinstance(known, Answer):
                 return known
-            answer = await self._judge(known, push)
-        if answer is REFUSED:
-            self._count_refused(known)
-            return UNAVAILABLE if known.row.is_busy(push.at) else REFUSED
-        return answer or await self._keep(path, known, push)
-
-    async def _judge(self, known: _Known, push: Arrival) -> Answer | None:
-        """Return what to answer if it is a handshake or not proven; None: it is to be kept."""
-        if known.row.state == "off":
-            return GONE
-        if len(push.body) > known.push.most_bytes:
-            return TOO_LARGE
-        shake = known.push.handshake
-        echo = shake.answer(push) if shake and push.method in shake.methods else None
-        awaited = known.row.is_busy(push.at) or (shake is not None and shake.later)
-        if shake and echo and not shake.proven:
-            return await self._shaken(known, echo) if awaited else REFUSED
-        if push.method != "POST":
-            return NOT_FOUND
-        if reason := refusal(known.push.proof, push, known.row.secrets):
-            self.counts[f"refused, {reason}"] += 1
-            return REFUSED
-        if shake and echo:
-            return await self._shaken(known, echo) if awaited else REFUSED
+            judged = _judge(known, push)
+        if isinstance(judged, Answer):
+            return await self._shaken(known, judged) if judged.status == _OK else judged
+        if judged is not None:
+            return self._refuse(known, judged)
         if known.bucket is not None and not known.bucket.take():
             return BUSY
-        return None
+        return await self._keep(path, known, push)
 
     async def _shaken(self, known: _Known, echo: Answer) -> Answer:
         """Answer a handshake; a secret that came with it is kept first."""
@@ -263,7 +251,7 @@ class Receiver:
         if kind == "unknown":
             self._known.pop(path, None)
             return NOT_FOUND
-        return Answer(200)
+        return Answer(_OK)
 
     def _lane(self, tenant: int) -> _Lane:
         if tenant not in self._lanes:
@@ -276,10 +264,10 @@ class Receiver:
             self._lanes[tenant] = _Lane(keep)
         return self._lanes[tenant]
 
-    async def _find(self, path: str) -> _Known | Answer:
+    async def _find(self, path: str, *, anew: bool = False) -> _Known | Answer:
         known = self._known.get(path)
         now = time.monotonic()
-        if known is not None and now - known.at < _KNOWN_SECONDS:
+        if known is not None and now - known.at < _KNOWN_SECONDS and not anew:
             return known
         if known is None and not self._lookups.take():
             return UNAVAILABLE
@@ -293,20 +281,30 @@ class Receiver:
         push = self._push_of(row.system) if row else None
         if row is None or push is None:
             return NOT_FOUND
-        bucket = known.bucket if known else _bucket(push)
-        fresh = _Known(tenant=tenant, row=row, push=push, at=now, bucket=bucket)
-        if not row.is_busy(self.now()) and row.state == "live":
-            self._known[path] = fresh
-            self._known.move_to_end(path)
-            if len(self._known) > _MOST_KNOWN:
-                self._known.popitem(last=False)
+        fresh = _Known(
+            tenant=tenant,
+            row=row,
+            push=push,
+            at=now,
+            again=known.again if known else _Bucket(1.0, _LOOKS_AGAIN),
+            bucket=known.bucket if known else _bucket(push),
+        )
+        self._known[path] = fresh
+        self._known.move_to_end(path)
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
         return fresh
 
-    def _count_refused(self, known: _Known) -> None:
-        """Count what was refused; the counts are written together, now and then."""
+    def _refuse(self, known: _Known, why: str) -> Answer:
+        """Count what is refused; the counts are written together, now and then.
+
+        While the system is being told of a secret it is asked to come again.
+        """
+        self.counts[f"refused, {why}"] += 1
         self._refused.setdefault(known.tenant, Counter())[known.row.id] += 1
         if self._counting is None or self._counting.done():
             self._counting = asyncio.create_task(self._count_later())
+        return UNAVAILABLE if known.row.is_busy(self.now()) else REFUSED
 
     async def _count_later(self) -> None:
         await asyncio.sleep(_COUNT_SECONDS)
@@ -320,6 +318,24 @@ class Receiver:
                     await self._stores.of(tenant).count_refused(numbers)
             except (Error, TimeoutError):
                 self._refused.setdefault(tenant, Counter()).update(numbers)
+
+
+def _judge(known: _Known, push: Arrival) -> Answer | str | None:
+    """Return the answer to a handshake or an error; why it is refused; None: it is to be kept."""
+    if known.row.state == "off":
+        return GONE
+    if len(push.body) > known.push.most_bytes:
+        return TOO_LARGE
+    shake = known.push.handshake
+    echo = shake.answer(push) if shake and push.method in shake.methods else None
+    awaited = known.row.is_busy(push.at) or (shake is not None and shake.later)
+    if shake and echo and not shake.proven:
+        return echo if awaited else "not asked for"
+    if push.method != "POST":
+        return NOT_FOUND
+    if reason := refusal(known.push.proof, push, known.row.secrets):
+        return reason
+    return echo
 
 
 def _bucket(push: Push) -> _Bucket | None:

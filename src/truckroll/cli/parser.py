@@ -56,6 +56,7 @@ def make_parser() -> Parser:
     _passes(commands)
     _records(commands)
     _checks(commands)
+    _subscriptions(commands)
     return parser
 
 
@@ -265,6 +266,23 @@ def _checks(commands: Sub) -> None:
     inspect.add_argument("--to", dest="end", metavar="DATE", help="the day after the last (+90)")
     inspect.add_argument("--zone", default="", help="IANA zone of times that name none")
     _command(commands, "doctor", "checks:doctor", "check that everything works")
+
+
+def _subscriptions(commands: Sub) -> None:
+    group = _group(commands, "subscriptions", "which systems tell of changes by themselves")
+    show = _command(group, "list", "subscriptions:listed", "show them, and what came")
+    show.add_argument("account", nargs="?", default="")
+    renew = _command(group, "renew", "subscriptions:renew", "make them anew")
+    renew.add_argument("account", nargs="?", default="", help="of one account (else all)")
+    stop = _command(group, "stop", "subscriptions:stop", "stop those of an account")
+    stop.add_argument("account")
+    add = _command(group, "add", "subscriptions:add", "give out what is set up by hand")
+    add.add_argument("account")
+    add.add_argument(
+        "--secret-stdin", action="store_true", help="read the system's secret from standard input"
+    )
+    for one in (show, renew, add):
+        one.add_argument("--url", default="", help="the hub's public address (TRUCKROLL_URL)")
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:
