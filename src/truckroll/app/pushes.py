@@ -12,7 +12,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import msgspec
 from psycopg import DataError, Error, IntegrityError, OperationalError
@@ -233,12 +232,13 @@ class Receiver:
     async def _keep(self, path: str, known: _Known, push: Arrival) -> Answer:
         hints = known.push.parts(push) if known.push.parts else (Hint(),)
         scopes, odd = split(hints)
+        headers, query = _kept_headers(known.push, push), push.url.partition("?")[2]
         came = Came(
             subscription=known.row.id,
-            delivery=_delivery(known.push, push),
+            delivery=_delivery(known.push, push, headers, query),
             at=push.at,
-            query=urlsplit(push.url).query,
-            headers=_kept_headers(known.push, push),
+            query=query,
+            headers=headers.decode(),
             body=push.body,
             scopes=scopes,
             odd=odd,
@@ -344,17 +344,17 @@ def _bucket(push: Push) -> _Bucket | None:
     return _Bucket(push.proof.per_minute / 60, push.proof.per_minute)
 
 
-def _delivery(speaks: Push, push: Arrival) -> bytes:
+def _delivery(speaks: Push, push: Arrival, headers: bytes, query: str) -> bytes:
     """Return the hash of what tells a delivery from others."""
     named = speaks.delivery_id(push) if speaks.delivery_id else ""
     if named:
         return hashlib.sha256(b"id\n" + named.encode()).digest()
-    rest = [_kept_headers(speaks, push), urlsplit(push.url).query]
-    return hashlib.sha256(b"body\n" + msgspec.json.encode(rest) + b"\n" + push.body).digest()
+    parts = (b"body", headers, query.encode(), push.body)
+    return hashlib.sha256(b"\n".join(parts)).digest()
 
 
-def _kept_headers(speaks: Push, push: Arrival) -> str:
+def _kept_headers(speaks: Push, push: Arrival) -> bytes:
     names = (*speaks.keep, "content-type", "content-encoding")
     hidden = secret_headers(speaks.proof)
     kept = {name: push.headers[name] for name in names if name in push.headers}
-    return msgspec.json.encode({k: v for k, v in kept.items() if k not in hidden}).decode()
+    return msgspec.json.encode({k: v for k, v in kept.items() if k not in hidden})
