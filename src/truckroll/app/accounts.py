@@ -285,6 +285,9 @@ async def remove(hub: Hub, name: str) -> None:
                 f"  truckroll recipe remove {recipe.name}",
                 usage=True,
             )
+    from truckroll.app.subscriptions import stop_account  # noqa: PLC0415 -- it signs in by this
+
+    await stop_account(hub, name, forget=True)
     await hub.store.remove_account(account.name)
 
 

@@ -58,6 +58,7 @@ def make_parser() -> Parser:
     _checks(commands)
     _up(commands)
     _timetable(commands)
+    _subscriptions(commands)
     return parser
 
 
@@ -300,6 +301,21 @@ def _timetable(commands: Sub) -> None:
     every = _command(group, "every", "timetable:every", "say how often an account is read at least")
     every.add_argument("account")
     every.add_argument("often", metavar="5m", help="as 30s, 5m or 1h; or: usual")
+def _subscriptions(commands: Sub) -> None:
+    group = _group(commands, "subscriptions", "which systems tell of changes by themselves")
+    show = _command(group, "list", "subscriptions:listed", "show them, and what came")
+    show.add_argument("account", nargs="?", default="")
+    renew = _command(group, "renew", "subscriptions:renew", "make them anew")
+    renew.add_argument("account", nargs="?", default="", help="of one account (else all)")
+    stop = _command(group, "stop", "subscriptions:stop", "stop those of an account")
+    stop.add_argument("account")
+    add = _command(group, "add", "subscriptions:add", "give out what is set up by hand")
+    add.add_argument("account")
+    add.add_argument(
+        "--secret-stdin", action="store_true", help="read the system's secret from standard input"
+    )
+    for one in (show, renew, add):
+        one.add_argument("--url", default="", help="the hub's public address (TRUCKROLL_URL)")
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from truckroll.store.grants import GrantsStore
 from truckroll.store.pace import PaceStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
+from truckroll.store.pushes import PushesStore
 from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.runs import RunsStore
@@ -28,6 +29,7 @@ class Store(
     TimetableStore,
     PaceStore,
     GrantsStore,
+    PushesStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 

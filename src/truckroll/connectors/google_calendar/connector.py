@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from truckroll.connectors.google_calendar import calendars, calls, reads, sharing, wire, writes
+from truckroll.connectors.google_calendar import (
+    calendars,
+    calls,
+    channels,
+    reads,
+    sharing,
+    wire,
+    writes,
+)
 from truckroll.kit.auth import OAuthApp, lasting
 from truckroll.kit.batch import Batch
 from truckroll.kit.contract import Connector, Resource, Setting
@@ -223,6 +231,7 @@ GOOGLE_CALENDAR = Connector(
     who=calendars.who,
     consent=consent,
     resources={APPOINTMENTS.kind: APPOINTMENTS},
+    push=channels.PUSH,
 )
 
 GOOGLE_WORKSPACE = Connector(
@@ -233,4 +242,5 @@ GOOGLE_WORKSPACE = Connector(
     transport=workspace_transport,
     scopes=calendars.organisation,
     resources={APPOINTMENTS.kind: replace(APPOINTMENTS, concurrency=_MOST_WAITING)},
+    push=channels.PUSH,
 )

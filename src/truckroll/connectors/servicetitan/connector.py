@@ -6,7 +6,7 @@ Every fact about the vendor stands in docs/connectors/servicetitan.md.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from truckroll.connectors.servicetitan import creates, listing, reads, removing, writes
+from truckroll.connectors.servicetitan import creates, listing, pushes, reads, removing, writes
 from truckroll.connectors.servicetitan.calls import get, path
 from truckroll.connectors.servicetitan.refusals import ensure
 from truckroll.connectors.servicetitan.site import (
@@ -184,5 +184,5 @@ SERVICETITAN = Connector(
     transport=transport,
     scopes=scopes,
     resources={APPOINTMENTS.kind: APPOINTMENTS},
-    facts={"push": "none: its webhooks are set up by hand in the portal; feeds are polled"},
+    push=pushes.PUSH,
 )
