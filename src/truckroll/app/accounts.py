@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.hub import Hub
 from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError, known, mended_by_sign_in
@@ -69,6 +70,7 @@ def _checked(
     return plain, secret
 
 
+@audited("account.add", "name", "system")
 async def add(
     hub: Hub, name: str, system: str, answers: Mapping[str, str], *, zone: str = ""
 ) -> AccountView:
@@ -125,6 +127,7 @@ async def refresh(hub: Hub, name: str) -> AccountView:
     return _view(account, speaks, scopes)
 
 
+@audited("account.sign-in", "name")
 async def sign_in_again(hub: Hub, name: str, secrets: Mapping[str, str]) -> AccountView:
     """Replace secrets of an account, if its system accepts them; else the old ones stay."""
     account = await one(hub, name)
@@ -160,6 +163,7 @@ async def listed(hub: Hub) -> list[AccountView]:
     return views
 
 
+@audited("account.remove", "name")
 async def remove(hub: Hub, name: str) -> None:
     """Forget an account. What is in its system stays as it is. Refused while a recipe uses it."""
     account = await one(hub, name)

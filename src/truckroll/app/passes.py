@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.failures import failures
 from truckroll.app.installed import Installed, load_installed, open_job
 from truckroll.app.overlaps import HORIZON, overlaps_between
 from truckroll.app.systems import scope_label
-from truckroll.app.trouble import TroubleError
+from truckroll.app.trouble import BusyError, TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
 from truckroll.sync.churn import HOUR
 from truckroll.sync.ports import Busy
@@ -80,19 +81,22 @@ async def _planned(job: Job, report: Report) -> list[Decision]:
     return decisions
 
 
+@audited("apply", "recipe", "confirmed")
 async def apply(
     hub: Hub,
     recipe: str = "",
     *,
     confirmed: int = 0,
+    started: Callable[[int], None] | None = None,
     begins: Callable[[int], None] | None = None,
     progress: Callable[[Outcome, OpenStep], None] | None = None,
 ) -> PassView:
     """Do what `plan` says: read, plan, ask the brakes, write. `confirmed` answers a brake.
 
-    `begins` hears how many writes are planned before the first of them, `progress` of each.
+    `started` hears the run's number, `begins` how many writes are planned before the first of
+    them, `progress` of each.
 
-    Raises TroubleError where another run of the recipe is at work.
+    Raises BusyError where another run of the recipe is at work.
     """
     installed = await load_installed(hub, recipe)
     began = time.monotonic()
@@ -100,6 +104,8 @@ async def apply(
     async with open_job(hub, installed) as job:
         try:
             async with hub.store.run(installed.row.id, "apply") as run:
+                if started is not None:
+                    started(run)
                 await observe(job, report)
                 await adopt(job, "source")
                 tally, foreseen = await foresee(job, report.waiting)
@@ -114,12 +120,16 @@ async def apply(
                 view = await _view(hub, installed, job, report, run=run)
                 await hub.store.end_run(run, _summary(view))
         except Busy as error:
-            raise TroubleError(str(error)) from error
+            raise BusyError(str(error)) from error
     return msgspec.structs.replace(view, seconds=round(time.monotonic() - began, 3))
 
 
-async def undo_run(hub: Hub, run: int) -> PassView:
-    """Take back what a run did, as far as nobody changed it since."""
+@audited("undo", "run")
+async def undo_run(hub: Hub, run: int, *, started: Callable[[int], None] | None = None) -> PassView:
+    """Take back what a run did, as far as nobody changed it since.
+
+    `started` hears the number of the run that takes it back.
+    """
     found = [one for one in await hub.store.runs(limit=10_000) if one.id == run]
     if not found:
         raise TroubleError(f"there is no run {run}", usage=True)
@@ -128,11 +138,13 @@ async def undo_run(hub: Hub, run: int) -> PassView:
     report = Report()
     try:
         async with open_job(hub, installed) as job, hub.store.run(installed.row.id, "undo") as new:
+            if started is not None:
+                started(new)
             await undo(job, run, new, report)
             view = await _view(hub, installed, job, report, run=new)
             await hub.store.end_run(new, _summary(view))
     except Busy as error:
-        raise TroubleError(str(error)) from error
+        raise BusyError(str(error)) from error
     kept = [
         note.text
         for decision in report.decisions

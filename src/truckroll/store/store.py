@@ -1,12 +1,16 @@
 """The whole store of a tenant."""
 
 from truckroll.store.accounts import AccountsStore
+from truckroll.store.audit import AuditStore
+from truckroll.store.members import MembersStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
 from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
+from truckroll.store.replies import RepliesStore
 from truckroll.store.runs import RunsStore
 from truckroll.store.stories import StoriesStore
+from truckroll.store.tenants import TenantsStore
 from truckroll.sync import ports
 
 
@@ -18,6 +22,10 @@ class Store(
     AccountsStore,
     RecipesStore,
     StoriesStore,
+    TenantsStore,
+    MembersStore,
+    AuditStore,
+    RepliesStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 
