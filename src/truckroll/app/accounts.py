@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 
 import msgspec
 
@@ -27,6 +28,21 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     settings: dict[str, str]
     scopes: tuple[str, ...]
+
+
+class ScopeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of an account: a calendar, a sheet, a feed.
+
+    `live` is how many records are there, `complete_at` when all of it was last read.
+    """
+
+    id: str
+    title: str
+    kind: str
+    writable: bool
+    owner: str
+    live: int
+    complete_at: datetime | None
 
 
 @asynccontextmanager
@@ -161,6 +177,23 @@ async def listed(hub: Hub) -> list[AccountView]:
         scopes = tuple(stored.scope for stored in await hub.store.scopes(account.id))
         views.append(_view(account, connector(account.system), scopes))
     return views
+
+
+async def scopes(hub: Hub, name: str) -> list[ScopeView]:
+    """Return the parts of an account as they were found last; raises TroubleError."""
+    account = await one(hub, name)
+    return [
+        ScopeView(
+            id=stored.scope.id,
+            title=stored.scope.title,
+            kind=stored.scope.kind,
+            writable=stored.scope.writable,
+            owner=stored.scope.owner,
+            live=stored.live,
+            complete_at=stored.complete_at,
+        )
+        for stored in await hub.store.scopes(account.id)
+    ]
 
 
 @audited("account.remove", "name")

@@ -79,6 +79,11 @@ async def listed(hub: Hub) -> list[MemberView]:
     return [_view(one) for one in await hub.store.members()]
 
 
+async def one(hub: Hub, name: str) -> MemberView:
+    """Return a member; raises TroubleError with the known names."""
+    return _view(await _member(hub, name))
+
+
 @audited("member.add", "name", "presets", "person")
 async def add(
     hub: Hub, name: str, *, mail: str = "", presets: Sequence[str], person: str = ""

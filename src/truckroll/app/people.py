@@ -147,11 +147,16 @@ async def map_person(hub: Hub, person: str, calendar: str, *, recipe: str = "", 
 @audited("people.unmap", "person", old=_present)
 async def unmap(hub: Hub, person: str, *, recipe: str = "") -> None:
     """Take a person out of the map; what is in their calendar stays, and follows nothing."""
-    mapped = [row.name for row in await hub.store.people()]
-    if person not in mapped:
-        raise known(person, mapped, "person with a calendar called")
+    await mapped(hub, person)
     await hub.store.unmap_person(person)
     await _touch_all(hub, await load_installed(hub, recipe))
+
+
+async def mapped(hub: Hub, person: str) -> None:
+    """Raise TroubleError where a person is not on the map."""
+    names = [row.name for row in await hub.store.people()]
+    if person not in names:
+        raise known(person, names, "person with a calendar called")
 
 
 async def unmapped(hub: Hub, installed: Installed) -> list[str]:

@@ -86,6 +86,19 @@ async def listed(hub: Hub | None) -> list[RecipeView]:
     return views
 
 
+async def listed_one(hub: Hub, name: str) -> RecipeView:
+    """Return a shipped or installed recipe, never a file; raises TroubleError."""
+    views = {view.name: view for view in await listed(hub)}
+    if name not in views:
+        raise known(name, list(views), "recipe")
+    return views[name]
+
+
+async def version(hub: Hub, name: str) -> int:
+    """Return the version of an installed recipe; raises TroubleError."""
+    return (await _installed(hub, name)).version
+
+
 async def shown(hub: Hub | None, name: str) -> Shown:
     """Return a recipe, installed or shipped, with its options; raises TroubleError."""
     row = await hub.store.recipe(name) if hub else None
@@ -98,6 +111,23 @@ async def shown(hub: Hub | None, name: str) -> Shown:
 def slips_of(file: str) -> list[Slip]:
     """Return all slips of a recipe's file (or of a shipped recipe), in the order of lines."""
     return check(text_of(file), Path(file).name)
+
+
+def slips_in(text: str) -> list[str]:
+    """Return all slips of a recipe's text, a sentence each."""
+    return [str(slip) for slip in check(text, "recipe.toml")]
+
+
+def given(name: str, toml: str) -> tuple[str, str]:
+    """Return name and text of a recipe given as text, or of a shipped one; never reads a file.
+
+    Raises TroubleError for one that is not shipped, and with the slips of a text.
+    """
+    if toml:
+        return parsed(toml, "recipe.toml").name, toml
+    if name not in builtin():
+        raise known(name, list(builtin()), "recipe")
+    return name, builtin()[name]
 
 
 def text_of(name: str) -> str:
@@ -140,19 +170,26 @@ async def install(
     choices: Mapping[str, str],
     zone: str = "",
     text: str = "",
+    over: int | None = None,
 ) -> Change:
     """Install a recipe, shipped, from a file or as `text`, or a new version of it.
 
     `source` and `target` are `account` or `account/part` words, separated by commas. `zone` is
     the company's IANA zone; by default that of the source account. All links become due.
-    Raises TroubleError; then nothing was installed.
+    Raises TroubleError; then nothing was installed. OvertakenError is one of them, where `over`
+    is not the present version.
     """
     text = text or text_of(name)
     recipe = parsed(text, Path(name).name)
     _check_choices(recipe, choices)
     zone = await _check_bindings(hub, recipe, source, target, zone)
     bindings = {"from": source, "to": target, "zone": zone}
-    version = await hub.store.install_recipe(recipe.name, text, bindings, dict(choices))
+    try:
+        version = await hub.store.install_recipe(
+            recipe.name, text, bindings, dict(choices), over=over
+        )
+    except Overtaken as error:
+        raise _overtaken(recipe.name, error.version) from error
     await _touch(hub, recipe)
     return Change(name=recipe.name, version=version)
 
