@@ -6,11 +6,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from support.company import RECIPE, row
-from truckroll.app import accounts, members, tenants
+from truckroll.app import members, tenants
 from truckroll.app.hub import Actor, Hub
 from truckroll.app.rights import PRESETS
-from truckroll.recipes.compile import builtin
 from truckroll.store.open import open_stores
 from truckroll.web.app import make_app
 
@@ -82,27 +80,3 @@ async def crew(hub):
         await members.add(hub, preset, presets=[preset])
         secrets[preset] = (await members.make_token(hub, f"{preset}'s", preset)).secret
     return secrets
-
-
-async def tables(hub, folder, company):
-    """Let a company keep one table in step with another; return the paths of both."""
-    import csv  # noqa: PLC0415 -- one use
-
-    from support.company import COLUMNS  # noqa: PLC0415 -- one use
-
-    paths = []
-    for name in ("jobs", "copy"):
-        path = folder / f"{company}-{name}.csv"
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            if name == "jobs":
-                writer.writerow(row(1, "Ana", Title=f"Boiler of {company}"))
-        await accounts.add(
-            hub, f"{company}-{name}", "file", {"path": str(path)}, zone="America/New_York"
-        )
-        paths.append(path)
-    return paths
-
-
-__all__ = ["RECIPE", "builtin"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from truckroll.app.trouble import known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class Right(StrEnum):
@@ -30,6 +30,22 @@ class Right(StrEnum):
     MANAGE_MEMBERS = "members.manage"
     MANAGE_TENANT = "tenant.manage"
     READ_AUDIT = "audit.read"
+
+
+class Preset(StrEnum):
+    """What somebody is, with the rights that this usually takes."""
+
+    ADMINISTRATOR = "administrator"
+    DISPATCHER = "dispatcher"
+    CSR = "csr"
+    MARKETING_MANAGER = "marketing-manager"
+    PROJECT_MANAGER = "project-manager"
+    OPERATIONS_MANAGER = "operations-manager"
+    TECHNICIAN = "technician"
+    CUSTOMER = "customer"
+    PARTNER = "partner"
+    INTEGRATOR = "integrator"
+    AUDITOR = "auditor"
 
 
 MEANS = MappingProxyType(
@@ -56,27 +72,27 @@ ALL = frozenset(Right)
 _OFFICE = frozenset({Right.SEE_RECORDS, Right.SEE_SETTINGS, Right.PLAN})
 _DISPATCH = _OFFICE | {Right.APPLY, Right.UNDO, Right.ANSWER_HOLDS, Right.MAP_PEOPLE}
 
-PRESETS = MappingProxyType(
+PRESETS: Mapping[str, frozenset[Right]] = MappingProxyType(
     {
-        "administrator": ALL,
-        "dispatcher": _DISPATCH,
-        "csr": _OFFICE | {Right.ANSWER_HOLDS, Right.DECIDE_BOOKINGS},
-        "marketing-manager": _OFFICE | {Right.DECIDE_BOOKINGS},
-        "project-manager": _OFFICE
+        Preset.ADMINISTRATOR: ALL,
+        Preset.DISPATCHER: _DISPATCH,
+        Preset.CSR: _OFFICE | {Right.ANSWER_HOLDS, Right.DECIDE_BOOKINGS},
+        Preset.MARKETING_MANAGER: _OFFICE | {Right.DECIDE_BOOKINGS},
+        Preset.PROJECT_MANAGER: _OFFICE
         | {Right.APPLY, Right.ANSWER_HOLDS, Right.DECIDE_BOOKINGS, Right.SEE_INVOICES},
-        "operations-manager": _DISPATCH
+        Preset.OPERATIONS_MANAGER: _DISPATCH
         | {
             Right.DECIDE_BOOKINGS,
             Right.SEE_INVOICES,
             Right.CHANGE_RECIPES,
             Right.MANAGE_ACCOUNTS,
         },
-        "technician": frozenset({Right.SEE_OWN}),
-        "customer": frozenset({Right.SEE_OWN}),
-        "partner": frozenset({Right.SEE_OWN}),
-        "integrator": _OFFICE
+        Preset.TECHNICIAN: frozenset({Right.SEE_OWN}),
+        Preset.CUSTOMER: frozenset({Right.SEE_OWN}),
+        Preset.PARTNER: frozenset({Right.SEE_OWN}),
+        Preset.INTEGRATOR: _OFFICE
         | {Right.APPLY, Right.MAP_PEOPLE, Right.CHANGE_RECIPES, Right.MANAGE_ACCOUNTS},
-        "auditor": frozenset(
+        Preset.AUDITOR: frozenset(
             {Right.SEE_RECORDS, Right.SEE_SETTINGS, Right.SEE_INVOICES, Right.READ_AUDIT}
         ),
     }

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from truckroll.app import audit, members, tenants
 from truckroll.app.members import Caller, MadeToken, MemberView, TokenView
-from truckroll.app.rights import Right
+from truckroll.app.rights import Preset, Right
 from truckroll.app.tenants import TenantView
 from truckroll.store.audit import AuditLine
 from truckroll.web.api.words import InPath, Name, Number, Text
@@ -36,7 +36,7 @@ class NewMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A member to add. `person` is whom they stand for in the people map."""
 
     name: Name
-    presets: Annotated[list[Name], Meta(min_length=1, max_length=20)]
+    presets: Annotated[list[Preset], Meta(min_length=1, max_length=20)]
     mail: Text = ""
     person: Text = ""
 
@@ -44,7 +44,7 @@ class NewMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Presets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a member may do from now on."""
 
-    presets: Annotated[list[Name], Meta(min_length=1, max_length=20)]
+    presets: Annotated[list[Preset], Meta(min_length=1, max_length=20)]
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: Name
     member: Name
-    scopes: Annotated[list[Name], Meta(max_length=50)] = []
+    scopes: Annotated[list[Right], Meta(max_length=50)] = []
     days: Annotated[int, Meta(ge=0, le=TEN_YEARS)] = 0
 
 
