@@ -20,9 +20,8 @@ from truckroll.recipes.compile import builtin
 from truckroll.store.open import open_stores
 from truckroll.web.app import make_app
 from truckroll.web.server import serve
-from web.web_office import tables
+from web.web_office import RECIPE, tables
 
-RECIPE = "calendar-to-calendar"
 NOTHING_TO_SAY = {"GET /api/v1/me"}
 EXAMPLES = 10
 KNOWN = {"recipes": {"name": RECIPE}, "accounts": {"name": "acme-jobs"}, "runs": {"run": 1}}

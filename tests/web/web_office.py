@@ -5,6 +5,8 @@ import csv
 from support.company import COLUMNS, row
 from truckroll.app import accounts
 
+RECIPE = "calendar-to-calendar"
+
 
 async def tables(hub, folder, company):
     """Let a company keep one table in step with another; return the paths of both."""
