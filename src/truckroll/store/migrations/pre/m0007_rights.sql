@@ -105,7 +105,7 @@ begin
         and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant')
     loop
       begin
-        execute format('delete from %s where tenant = $1', place) using present;
+        execute 'delete from ' || place || ' where tenant = $1' using present;
       exception when foreign_key_violation then
         again := true;
       end;
