@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.hub import Hub, utc_now
 from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError, known, mended_by_sign_in
@@ -36,6 +37,21 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     waits: str = ""
     since: datetime | None = None
+
+
+class ScopeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of an account: a calendar, a sheet, a feed.
+
+    `live` is how many records are there, `complete_at` when all of it was last read.
+    """
+
+    id: str
+    title: str
+    kind: str
+    writable: bool
+    owner: str
+    live: int
+    complete_at: datetime | None
 
 
 @asynccontextmanager
@@ -119,6 +135,7 @@ def _checked(
     return plain, secret
 
 
+@audited("account.add", "name", "system")
 async def add(
     hub: Hub, name: str, system: str, answers: Mapping[str, str], *, zone: str = ""
 ) -> AccountView:
@@ -204,6 +221,7 @@ async def _forgive(hub: Hub, account: Account) -> None:
     await hub.store.forgive_grants(account.id)
 
 
+@audited("account.sign-in", "name")
 async def sign_in_again(hub: Hub, name: str, secrets: Mapping[str, str]) -> AccountView:
     """Replace secrets of an account, if its system accepts them; else the old ones stay.
 
@@ -275,6 +293,24 @@ def _waits(account: Account, title: str, health: breaker.Health) -> str:
     return f"{title} asked for a pause; it goes on by itself."
 
 
+async def scopes(hub: Hub, name: str) -> list[ScopeView]:
+    """Return the parts of an account as they were found last; raises TroubleError."""
+    account = await one(hub, name)
+    return [
+        ScopeView(
+            id=stored.scope.id,
+            title=stored.scope.title,
+            kind=stored.scope.kind,
+            writable=stored.scope.writable,
+            owner=stored.scope.owner,
+            live=stored.live,
+            complete_at=stored.complete_at,
+        )
+        for stored in await hub.store.scopes(account.id)
+    ]
+
+
+@audited("account.remove", "name")
 async def remove(hub: Hub, name: str) -> None:
     """Forget an account. What is in its system stays as it is. Refused while a recipe uses it."""
     account = await one(hub, name)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.failures import failures
 from truckroll.app.installed import Installed, load_installed, open_job
 from truckroll.app.overlaps import HORIZON, overlaps_between
 from truckroll.app.systems import scope_label
-from truckroll.app.trouble import TroubleError
+from truckroll.app.trouble import BusyError, TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
 from truckroll.sync.churn import HOUR
 from truckroll.sync.leases import alone, is_fenced
@@ -83,24 +84,29 @@ async def _planned(job: Job, report: Report) -> list[Decision]:
     return decisions
 
 
+@audited("apply", "recipe", "confirmed")
 async def apply(
     hub: Hub,
     recipe: str = "",
     *,
     confirmed: int = 0,
+    started: Callable[[int], None] | None = None,
     begins: Callable[[int], None] | None = None,
     progress: Callable[[Outcome, OpenStep], None] | None = None,
 ) -> PassView:
     """Do what `plan` says: read, plan, ask the brakes, write. `confirmed` answers a brake.
 
-    `begins` hears how many writes are planned before the first of them, `progress` of each.
+    `started` hears the run's number, `begins` how many writes are planned before the first of
+    them, `progress` of each.
 
-    Raises TroubleError where another run of the recipe is at work.
+    Raises BusyError where another run of the recipe is at work.
     """
     installed = await load_installed(hub, recipe)
     began = time.monotonic()
     report = Report()
     async with open_job(hub, installed) as job, _alone(job, "apply") as (work, run):
+        if started is not None:
+            started(run)
         await observe(work, report)
         await adopt(work, "source")
         tally, foreseen = await foresee(work, report.waiting)
@@ -130,15 +136,19 @@ async def _alone(job: Job, kind: str) -> AsyncIterator[tuple[Job, int]]:
             finally:
                 await job.store.close_run(run)
     except Busy as error:
-        raise TroubleError(error.says) from error
+        raise BusyError(error.says) from error
     except Exception as error:
         if not is_fenced(error):
             raise
         raise TroubleError(Fenced().says) from error
 
 
-async def undo_run(hub: Hub, run: int) -> PassView:
-    """Take back what a run did, as far as nobody changed it since."""
+@audited("undo", "run")
+async def undo_run(hub: Hub, run: int, *, started: Callable[[int], None] | None = None) -> PassView:
+    """Take back what a run did, as far as nobody changed it since.
+
+    `started` hears the number of the run that takes it back.
+    """
     found = [one for one in await hub.store.runs(limit=10_000) if one.id == run]
     if not found:
         raise TroubleError(f"there is no run {run}", usage=True)
@@ -146,6 +156,8 @@ async def undo_run(hub: Hub, run: int) -> PassView:
     installed = await load_installed(hub, names.get(found[0].recipe, ""))
     report = Report()
     async with open_job(hub, installed) as job, _alone(job, "undo") as (work, new):
+        if started is not None:
+            started(new)
         await undo(work, run, new, report)
         view = await _view(hub, installed, work, report, run=new)
         await hub.store.end_run(new, _summary(view))

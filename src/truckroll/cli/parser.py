@@ -59,6 +59,7 @@ def make_parser() -> Parser:
     _up(commands)
     _timetable(commands)
     _subscriptions(commands)
+    _rights(commands)
     return parser
 
 
@@ -76,6 +77,13 @@ def _common(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="DIR",
         help="the hub's home (TRUCKROLL_HOME, else ~/.truckroll)",
+    )
+    parser.add_argument(
+        "--tenant",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="whose records, where several companies share the hub (TRUCKROLL_TENANT, else the"
+        " first)",
     )
     parser.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs"
@@ -301,6 +309,8 @@ def _timetable(commands: Sub) -> None:
     every = _command(group, "every", "timetable:every", "say how often an account is read at least")
     every.add_argument("account")
     every.add_argument("often", metavar="5m", help="as 30s, 5m or 1h; or: usual")
+
+
 def _subscriptions(commands: Sub) -> None:
     group = _group(commands, "subscriptions", "which systems tell of changes by themselves")
     show = _command(group, "list", "subscriptions:listed", "show them, and what came")
@@ -316,6 +326,38 @@ def _subscriptions(commands: Sub) -> None:
     )
     for one in (show, renew, add):
         one.add_argument("--url", default="", help="the hub's public address (TRUCKROLL_URL)")
+
+
+def _rights(commands: Sub) -> None:
+    group = _group(commands, "tenant", "companies that share the hub and see nothing of each other")
+    _command(group, "list", "tenants:listed", "show the tenants")
+    for name, says in (("add", "add a tenant"), ("rename", "give the tenant another name")):
+        _command(group, name, f"tenants:{name}", says).add_argument("name")
+    remove = _command(group, "remove", "tenants:remove", "remove a tenant and all that it has here")
+    remove.add_argument("name")
+    remove.add_argument("--yes", default="", metavar="NAME", help="the name again, to be sure")
+    group = _group(commands, "member", "who may work with the hub, and what they may do")
+    _command(group, "list", "members:listed", "show the members")
+    for name, says in (("add", "add a member"), ("set", "say anew what a member may do")):
+        one = _command(group, name, f"members:{name}", says)
+        one.add_argument("name")
+        one.add_argument("--may", action="append", required=True, metavar="PRESET", dest="presets")
+        if name == "add":
+            one.add_argument("--mail", default="")
+            one.add_argument("--person", default="", help="whom they are in the people map")
+    _command(group, "remove", "members:remove", "remove a member").add_argument("name")
+    group = _group(commands, "token", "what programs sign in to the hub's API with")
+    _command(group, "list", "tokens:listed", "show the tokens; never a secret")
+    create = _command(group, "create", "tokens:create", "make a token; it is shown once")
+    create.add_argument("name", help="what you call it")
+    create.add_argument("--member", required=True, help="whose rights it has, at most")
+    create.add_argument("--scope", action="append", default=[], metavar="RIGHT", dest="scopes")
+    create.add_argument("--days", type=int, default=0, help="how long it lives (for ever)")
+    create.add_argument("--also", action="append", default=[], metavar="TENANT")
+    _command(group, "revoke", "tokens:revoke", "end a token").add_argument("token", type=int)
+    audit = _command(commands, "audit", "members:audit", "show who did what")
+    audit.add_argument("word", nargs="?", default="", help="a person, a subject or an act")
+    audit.add_argument("--limit", type=int, default=50)
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

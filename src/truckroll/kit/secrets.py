@@ -33,6 +33,7 @@ _PATTERNS = (
         ),
         rf"\1\2{HIDDEN}",
     ),
+    (re.compile(r"\btkr_[A-Za-z0-9_-]{8,}"), HIDDEN),  # the hub's own API tokens
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), HIDDEN),
 )
 _SECRET_NAME = re.compile(rf"(?i)(?:^|[_-])(?:{_NAMES}|cookie)$")

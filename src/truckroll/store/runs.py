@@ -66,10 +66,16 @@ class RunsStore(Base):
         async with self._transaction(durable=False) as cursor:
             await cursor.execute(SQL["end_run"], {"run": run, "summary": to_json(dict(summary))})
 
-    async def runs(self, recipe: int | None = None, *, limit: int = 20) -> list[Run]:
-        """Return the latest runs, of one recipe or of all, the newest first."""
+    async def runs(
+        self, recipe: int | None = None, *, before: int | None = None, limit: int = 20
+    ) -> list[Run]:
+        """Return the latest runs, of one recipe or of all, the newest first.
+
+        With `before` only those of lower ids.
+        """
         async with self._transaction() as cursor:
-            await cursor.execute(SQL["runs"], {"recipe": recipe, "limit": limit})
+            place = {"recipe": recipe, "before": before, "limit": limit}
+            await cursor.execute(SQL["runs"], place)
             return [
                 Run(
                     id=row[0],

@@ -5,14 +5,18 @@ from truckroll.store.due import DueStore
 from truckroll.store.leases import LeasesStore
 from truckroll.store.grants import GrantsStore
 from truckroll.store.pace import PaceStore
+from truckroll.store.audit import AuditStore
+from truckroll.store.members import MembersStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
 from truckroll.store.pushes import PushesStore
 from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
+from truckroll.store.replies import RepliesStore
 from truckroll.store.runs import RunsStore
 from truckroll.store.stories import StoriesStore
 from truckroll.store.timetable import TimetableStore
+from truckroll.store.tenants import TenantsStore
 from truckroll.sync import ports
 
 
@@ -30,6 +34,10 @@ class Store(
     PaceStore,
     GrantsStore,
     PushesStore,
+    TenantsStore,
+    MembersStore,
+    AuditStore,
+    RepliesStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 
