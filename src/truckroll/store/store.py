@@ -6,6 +6,7 @@ from truckroll.store.planning import PlanningStore
 from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.runs import RunsStore
+from truckroll.store.slots import SlotsStore
 from truckroll.store.stories import StoriesStore
 from truckroll.sync import ports
 
@@ -18,6 +19,7 @@ class Store(
     AccountsStore,
     RecipesStore,
     StoriesStore,
+    SlotsStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 
