@@ -1,7 +1,8 @@
 """The next fitting job: what could be done in time that became free, the nearest first. Pure."""
 
 import math
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 import msgspec
@@ -46,7 +47,7 @@ def fitting(
     begins: datetime,
     ends: datetime,
     near: Address | None = None,
-    knows: Set[str] | None = None,
+    knows: AbstractSet[str] | None = None,
     limit: int = 3,
 ) -> tuple[Fit, ...]:
     """Return the jobs that fit between two aware instants, best first.
@@ -87,7 +88,7 @@ def distance(a: Address | None, b: Address | None) -> float:
     return 2 * _EARTH_KM * math.asin(math.sqrt(min(1.0, half)))
 
 
-def _why(job: OpenJob, away: float, unsure: bool) -> tuple[str, ...]:  # noqa: FBT001 -- a fact
+def _why(job: OpenJob, away: float, unsure: bool) -> tuple[str, ...]:
     minutes = int(job.length.total_seconds() // 60)
     place = job.place.one_line() if job.place is not None else ""
     near = f"{away:.1f} km away" if 0 < away < _FAR else "the same place" if away == 0 else ""

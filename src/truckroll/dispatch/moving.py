@@ -78,14 +78,19 @@ def moved_up(
 
 
 def pushed_back(
-    day: Sequence[Visit], *, delayed: Visit, now: datetime, travel: timedelta = _NO_TIME
+    day: Sequence[Visit],
+    *,
+    delayed: Visit,
+    now: datetime,
+    until: datetime,
+    travel: timedelta = _NO_TIME,
 ) -> Shift:
     """Move the visits that a delay is in the way of behind it, and those behind them.
 
     `delayed` is the visit with its new end, `day` all else of that day. A visit is moved no
     further than it must be, never before `now`, past what is fixed where there is no room before
-    it. One that cannot begin by its `latest`, or that the delay meets though it is fixed, stays,
-    and is named.
+    it. One that cannot begin by its `latest` or end by `until` (aware, the end of the day), or
+    that the delay meets though it is fixed, stays, and is named.
     """
     order = sorted(day, key=lambda one: (one.begins, one.ends))
     following = [one for one in order if one.begins >= delayed.begins]
@@ -103,14 +108,23 @@ def pushed_back(
         begins = _room(standing, one, travel)
         if begins > one.begins:
             begins = _room(standing, one, travel, least=rounded_up(now))
-        if one.latest is not None and begins > max(one.latest, one.begins):
-            stays.append((one, "it would begin later than was promised"))
+        if hindered := _hindered(one, begins, until):
+            stays.append((one, hindered))
             standing.append(one)
             continue
         if begins > one.begins:
             moves.append(Move(one, begins, begins + (one.ends - one.begins)))
         standing.append(_at(one, begins))
     return Shift(tuple(moves), tuple(stays))
+
+
+def _hindered(one: Visit, begins: datetime, until: datetime) -> str:
+    """Say why a visit cannot begin later than it does, "" where it can or need not."""
+    if begins <= one.begins:
+        return ""
+    if one.latest is not None and begins > one.latest:
+        return "it would begin later than was promised"
+    return "there is no room left on that day" if begins + (one.ends - one.begins) > until else ""
 
 
 def _room(

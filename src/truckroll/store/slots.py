@@ -68,8 +68,8 @@ class SlotsStore(Base):
         In the way are other claims that stand at `at`, and what `read` makes of the records of
         the scopes `visits` and `calendars` (as `observed_between`); these are read under the
         technicians' locks, so that nothing that was placed before is missed: a claim is released
-        only after what it stood for has been stored. Earlier claims of the same visits are given
-        up. Vendors are called after this.
+        only after what it stood for has been stored. Earlier claims of the same visits on these
+        technicians are given up. Vendors are called after this.
         """
         technicians = sorted({one.technician for one in wishes})
         start = min(one.begins for one in wishes) - travel - _DAY
@@ -83,8 +83,9 @@ class SlotsStore(Base):
                 taken += read(await _observed(cursor, visits, calendars, start, end))
             if found := clashes(wishes, taken, travel=travel):
                 return Claimed(clashes=found)
+            placed = [one.visit for one in wishes]
             await cursor.execute(SQL["expired"], {"technicians": technicians, "at": at})
-            await cursor.execute(SQL["renounce"], {"visits": [one.visit for one in wishes]})
+            await cursor.execute(SQL["renounce"], {"technicians": technicians, "visits": placed})
             return await _insert(cursor, wishes, run, expires)
 
     async def release(self, ids: Sequence[int]) -> None:

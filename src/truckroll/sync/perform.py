@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from truckroll.sync.ports import OpenStep, Performing
+    from truckroll.sync.ports import OpenStep, Performing, Slots
 
     Clock = Callable[[], datetime]
 
@@ -70,7 +70,8 @@ class Performer:
     `hands` gives per account what to work with, `scopes` the scopes by row id. `progress` hears
     of every outcome. An account that needs a person's sign-in, is set up wrongly, or leaves
     several writes in a row without an answer, is left alone for the rest of the run; its steps
-    wait in order. A write that meets its third conflict is held until the next run.
+    wait in order. A write that meets its third conflict is held until the next run. With `slots`
+    the time of a visit is claimed before it is placed: what is taken meanwhile is held.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Performer:
         *,
         now: Callable[[], datetime],
         progress: Callable[[Outcome, OpenStep], None] | None = None,
+        slots: Slots | None = None,
     ) -> None:
+        self._slots = slots
         self._store = store
         self._run = run
         self._hands = hands
@@ -132,6 +135,8 @@ class Performer:
 
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
+        if self._slots is not None and (says := await self._slots.take(opened)):
+            return self._taken(opened, says)
         try:
             outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
@@ -163,6 +168,11 @@ class Performer:
         holds = {"write": FieldHold(reason="conflict", detail=says)}
         return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())
 
+    def _taken(self, opened: OpenStep, says: str) -> Outcome:
+        """Let a write wait whose time somebody else has; it is looked at again in the next run."""
+        holds = {"write": FieldHold(reason="overlap", detail=says)}
+        return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())
+
     def _later(self, opened: OpenStep, says: str) -> Outcome:
         return Outcome(step=opened.id, kind="later", says=says, retry_at=self._now())
 
@@ -177,6 +187,8 @@ class Performer:
             outcomes, self._outcomes = self._outcomes, []
             if outcomes:
                 await self._store.finish(self._run, outcomes, at=self._now())
+                if self._slots is not None:
+                    await self._slots.settle(outcomes)
 
 
 async def perform_step(

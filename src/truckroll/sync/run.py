@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from truckroll.sync.context import Context
-    from truckroll.sync.ports import FoldKey, OpenStep, Store, StoredScope
+    from truckroll.sync.ports import FoldKey, OpenStep, Slots, Store, StoredScope
     from truckroll.sync.types import Decision, Outcome, RecordRow, Step
 
 BATCH = 500
@@ -43,6 +43,7 @@ class Job:
     `context` makes the planner's context for a batch, given the matching function and what the
     scopes that could not be read are. `sources` and `targets` are the scopes of both sides.
     `fold` gives the key by which source records are put together, where the mirror folds.
+    `slots` is asked before a visit is placed in somebody's time, where overlaps are refused.
     """
 
     recipe: int
@@ -58,6 +59,7 @@ class Job:
     now: Callable[[], datetime]
     budget: int | None = None
     fold: FoldKey | None = None
+    slots: Slots | None = None
 
 
 @dataclass(slots=True)
@@ -153,6 +155,15 @@ async def planned(
         given |= matcher.given
         if len(links) < BATCH:
             return
+
+
+async def planned_of(
+    job: Job, links: Sequence[Link], waiting: frozenset[int], *, said: Mapping[str, str]
+) -> list[Decision]:
+    """Decide about these links, due or not; nothing is stored. `said` as in the context."""
+    matcher = await _matcher(job, links, set())
+    ctx = await job.context(links, matcher.find, waiting)
+    return list(plan(links, replace(ctx, said=said)))
 
 
 async def preview_originated(job: Job, waiting: frozenset[int], given: set[int]) -> list[Decision]:
@@ -303,7 +314,9 @@ async def perform(
         if progress is not None:
             progress(outcome, opened)
 
-    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
+    performer = Performer(
+        job.store, run, dict(job.hands), scopes, now=job.now, progress=heard, slots=job.slots
+    )
     for _ in range(ROUNDS):
         batches = _again(foreseen) if foreseen is not None else _plans(job, report)
         foreseen = None

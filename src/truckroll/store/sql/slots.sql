@@ -39,7 +39,8 @@ where technician = any(%(technicians)s::bigint[]) and expires > %(at)s
 order by technician, during
 
 -- name: renounce
-delete from claim where visit = any(%(visits)s::text[])
+delete from claim
+where visit = any(%(visits)s::text[]) and technician = any(%(technicians)s::bigint[])
 
 -- name: claim
 insert into claim (technician, during, visit, ref, run, expires)
