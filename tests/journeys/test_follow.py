@@ -112,9 +112,7 @@ async def test_a_cancellation_offers_the_later_visits_and_the_next_fitting_job(
         assert (await made.apply()).writes == 0
 
 
-async def test_a_free_slot_is_given_to_a_job_that_was_nobodys(
-    store, tmp_path, fresh_radicale
-):
+async def test_a_free_slot_is_given_to_a_job_that_was_nobodys(store, tmp_path, fresh_radicale):
     async with company(store, tmp_path, fresh_radicale, "Ana", "Ben") as made:
         made.rows = rows()
         made.save()
@@ -136,3 +134,118 @@ async def test_a_free_slot_is_given_to_a_job_that_was_nobodys(
         saved = {one["Job"]: one for one in made.saved()}["J-1077"]
         assert (saved["Technician"], saved["Start"]) == ("", f"{DAY} 16:00")
         assert (await made.apply()).writes == 0
+
+
+class Board:
+    """A technician's day in ServiceTitan, put together from visits of the sample."""
+
+    def __init__(self, acme, server, who):
+        self.acme, self.server, self.who = acme, server, who
+        self.mail = acme.emails[who]
+        self.day = (datetime.now(ZoneInfo(ZONE)) + timedelta(days=2)).date()
+
+    def instant(self, clock):
+        wall = datetime.fromisoformat(f"{self.day}T{clock}").replace(tzinfo=ZoneInfo(ZONE))
+        return wall.astimezone(UTC)
+
+    def put(self, visit, clock, *, who=None, minutes=60):
+        """Put a visit into the day, promised for any time of it."""
+        say = lambda at: at.isoformat().replace("+00:00", "Z")  # noqa: E731 -- one use
+        begin = self.instant(clock)
+        self.acme.office(
+            "reschedule",
+            appointmentId=visit,
+            start=say(begin),
+            end=say(begin + timedelta(minutes=minutes)),
+            arrivalWindowStart=say(self.instant("08:00")),
+            arrivalWindowEnd=say(self.instant("17:00")),
+        )
+        self.acme.office(
+            "assign", appointmentId=visit, technicianIds=[self.who] if who is None else who
+        )
+
+    def shown(self):
+        """Return the begins in the technician's calendar by job number, on that day."""
+        if self.server is None:
+            events = self.acme.google.records["events"].list({"calendar": self.mail})
+            found = {
+                one["summary"]: datetime.fromisoformat(one["start"]["dateTime"])
+                for one in events
+                if one["status"] != "cancelled"
+            }
+        else:
+            texts = self.server.events(self.mail.partition("@")[0]).values()
+            read = [read_calendar(text.encode()).entries[0].fields for text in texts]
+            found = {one["title"]: one["when"].begins for one in read}
+        local = {title.split()[0]: at.astimezone(ZoneInfo(ZONE)) for title, at in found.items()}
+        return {job: f"{at:%H:%M}" for job, at in local.items() if at.date() == self.day}
+
+    def titan(self, visit):
+        row = self.acme.titan.records["appointments"].get(str(visit), {})
+        return f"{row['start'].astimezone(ZoneInfo(ZONE)):%H:%M}"
+
+
+@pytest.mark.behaviour("CAL-3")
+@pytest.mark.parametrize("target", ["google", "radicale"])
+async def test_a_cancellation_in_servicetitan_is_followed_in_one_run_and_undone_as_one(
+    store, tmp_path, fresh_radicale, target
+):
+    sample = {"technicians": 3, "appointments": 12, "days": 6, "crew_share": 0.0}
+    sample |= {"return_share": 0.0, "first_day": str(date.today() + timedelta(days=4))}  # noqa: DTZ011
+    async with fleet(store, tmp_path, server=fresh_radicale, on_server=1, **sample) as acme:
+        folk = [row["id"] for row in acme.titan.records["technicians"].list({})]
+        board = (
+            Board(acme, None, folk[0])
+            if target == "google"
+            else Board(acme, fresh_radicale, folk[-1])
+        )
+        first, second, third, loose = sorted(acme.visits())[:4]
+        jobs = {one: str(row["jobId"]) for one, row in acme.visits().items()}
+        board.put(first, "10:00")
+        board.put(second, "11:30")
+        board.put(third, "13:00")
+        board.put(loose, "16:00", who=[])
+        await acme.apply()
+        assert board.shown() == {jobs[first]: "10:00", jobs[second]: "11:30", jobs[third]: "13:00"}
+
+        acme.office("cancel", jobId=int(jobs[first]))
+        await acme.apply()
+        (happened,) = await follow.offers(acme.hub)
+        assert happened.what.endswith("10:00–11:00 was cancelled")
+        up, give = happened.offers[:2]
+        moved = f"{jobs[second]} 11:30→10:00, {jobs[third]} 13:00→11:30"
+        assert up.says == f"move 2 later visits up ({moved})"
+        assert give.says.startswith(f"give 10:00–11:00 to {jobs[loose]} ")
+        assert "(unassigned, 60 min, " in give.says
+
+        acme.forget_calls()
+        planned = await follow.take_offer(acme.hub, up.code, by="kim", plan=True)
+        assert planned.by_op == {"update": 4}
+        assert not acme.written_to_titan()
+
+        done = await follow.take_offer(acme.hub, up.code, by="kim")
+        assert done.by_op == {"update": 4}, brief(done)
+        assert board.shown() == {jobs[second]: "10:00", jobs[third]: "11:30"}
+        assert (board.titan(second), board.titan(third)) == ("10:00", "11:30")
+        assert len([one for one in acme.written_to_titan() if one.endswith("/reschedule")]) == 2
+        assert (await acme.apply()).writes == 0
+
+        back = await passes.undo_run(acme.hub, done.run)
+        assert (back.writes, back.not_undone) == (4, [])
+        assert board.shown() == {jobs[second]: "11:30", jobs[third]: "13:00"}
+        assert (board.titan(second), board.titan(third)) == ("11:30", "13:00")
+        assert (await acme.apply()).writes == 0
+
+        (happened,) = await follow.offers(acme.hub)
+        give = next(one for one in happened.offers if one.says.startswith("give"))
+        given = await follow.take_offer(acme.hub, give.code, by="kim")
+        assert given.by_op == {"create": 1, "update": 1}, brief(given)
+        assert board.shown()[jobs[loose]] == "10:00"
+        crew = acme.titan.records["assignments"].list({})
+        assert [
+            row["technicianId"] for row in crew if row["appointmentId"] == loose and row["active"]
+        ] == [board.who]
+        await passes.undo_run(acme.hub, given.run)
+        assert jobs[loose] not in board.shown()
+        assert (await acme.apply()).writes == 0
+        assert not acme.google.kit.outbox.messages
