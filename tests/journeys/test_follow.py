@@ -9,6 +9,8 @@ from support.company import brief, company
 from support.fleet import ZONE, fleet
 from truckroll.app import follow, passes
 from truckroll.app.trouble import TroubleError
+from truckroll.connectors.file import disk
+from truckroll.kit.errors import HoldRecord
 from truckroll.kit.ical.read import read_calendar
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -249,3 +251,112 @@ async def test_a_cancellation_in_servicetitan_is_followed_in_one_run_and_undone_
         assert jobs[loose] not in board.shown()
         assert (await acme.apply()).writes == 0
         assert not acme.google.kit.outbox.messages
+
+
+@pytest.mark.behaviour("CAL-3")
+async def test_a_job_done_early_moves_its_end_says_so_and_frees_time(
+    store, tmp_path, fresh_radicale
+):
+    sample = {"technicians": 2, "appointments": 8, "days": 6, "crew_share": 0.0}
+    sample |= {"return_share": 0.0, "first_day": str(date.today() + timedelta(days=4))}  # noqa: DTZ011
+    async with fleet(store, tmp_path, server=fresh_radicale, on_server=1, **sample) as acme:
+        technician = acme.titan.records["technicians"].list({})[0]["id"]
+        board = Board(acme, None, technician)
+        first, second = sorted(acme.visits())[:2]
+        jobs = {one: str(row["jobId"]) for one, row in acme.visits().items()}
+        board.put(first, "10:00")
+        board.put(second, "11:30")
+        await acme.apply()
+        acme.office("arrive", appointmentId=first)
+        acme.office("done", appointmentId=first)
+        early = board.instant("10:40").isoformat().replace("+00:00", "Z")
+        acme.titan.records["jobs"].edit(jobs[first], {"completedOn": early}, {})
+        passed = await acme.apply()
+        (step,) = [one for one in passed.steps if "when" in one.fields]
+        assert step.reason == "done early, at 10:40, in the tenant “titan”"
+        assert step.fields["when"].new.endswith("10:00–10:40")
+        (link,) = await store.find_links(jobs[first])
+        assert any(step.reason == line.text for line in await store.story(link.id))
+
+        (happened,) = await follow.offers(acme.hub)
+        assert happened.what.endswith("was done early, at 10:40 and not at 11:00")
+        assert happened.offers[0].says == f"move 1 later visit up ({jobs[second]} 11:30→10:40)"
+        await follow.take_offer(acme.hub, happened.offers[0].code, by="kim")
+        assert board.shown() == {jobs[first]: "10:00", jobs[second]: "10:40"}
+        assert (await acme.apply()).writes == 0
+
+
+@pytest.mark.behaviour("CAL-3")
+async def test_a_delay_moves_the_end_and_offers_to_move_what_it_meets(
+    store, tmp_path, fresh_radicale
+):
+    async with company(store, tmp_path, fresh_radicale, "Ana", "Ben") as made:
+        made.rows = rows()
+        made.rows[2]["Start"] = f"{DAY} 12:45"
+        made.save()
+        await made.apply()
+        change(made, "J-1042", Duration="90")
+        passed = await made.apply()
+        assert [one.reason.partition(" in ")[0] for one in passed.steps] == [
+            "ends later, at 13:00,"
+        ]
+        offers, (happened,) = await the_offers(made)
+        assert happened.what.endswith("J-1042 Visit 1042 ends later, at 13:00 and not at 12:30")
+        assert [one.says for one in offers.values()] == [
+            "move 1 later visit back (J-1051 12:45→13:00)"
+        ]
+        done = await follow.take_offer(made.hub, offers["a"].code, by="kim")
+        assert times(made, "ana")["J-1051"] == "13:00–14:00"
+        assert starts(made)["J-1051"] == "13:00"
+        assert (await made.undo(done.run)).not_undone == []
+        assert times(made, "ana")["J-1051"] == "12:45–13:45"
+
+
+async def test_an_end_moved_in_the_calendar_is_followed_too(store, tmp_path, fresh_radicale):
+    async with company(store, tmp_path, fresh_radicale, "Ana", "Ben", two_way="reschedule") as made:
+        made.rows = rows()
+        made.save()
+        await made.apply()
+        name, text = next(
+            one for one in made.server.events("ana").items() if "SUMMARY:J-1033" in one[1]
+        )
+        assert "T110000" in text
+        made.server.put("ana", name, text.replace("T110000", "T103000"))
+        await made.apply()
+        assert {one["Job"]: one["Duration"] for one in made.saved()}["J-1033"] == "30"
+        offers, (happened,) = await the_offers(made)
+        assert happened.what.endswith("ends earlier, at 10:30 and not at 11:00")
+        assert "J-1042 11:30→10:30" in offers["a"].says
+
+
+async def test_what_the_source_does_not_take_reaches_no_calendar(
+    store, tmp_path, fresh_radicale, monkeypatch
+):
+    async with company(store, tmp_path, fresh_radicale, "Ana", "Ben") as made:
+        made.rows = rows()
+        made.save()
+        await made.apply()
+        change(made, "J-1033", Status="Cancelled")
+        await made.apply()
+        offers, _ = await the_offers(made)
+        before = times(made, "ana")
+        refuse_writes(monkeypatch)
+        done = await follow.take_offer(made.hub, offers["a"].code, by="kim")
+        assert done.writes == 0
+        assert done.failures == [
+            "J-1042 Visit 1042 stays as it was: The table is locked by a program.",
+            "J-1051 Visit 1051 stays as it was: it waits for the visit before it, which was not moved",
+        ]
+        monkeypatch.undo()
+        assert (await made.apply()).writes == 0
+        assert times(made, "ana") == before
+        again, _ = await the_offers(made)
+        assert again["a"].code == offers["a"].code, "the claims were given up"
+        assert (await follow.take_offer(made.hub, again["a"].code, by="kim")).writes == 4
+
+
+def refuse_writes(monkeypatch):
+    def write(*_):
+        raise HoldRecord("The table is locked by a program.")
+
+    monkeypatch.setattr(disk, "write", write)

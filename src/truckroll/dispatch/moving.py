@@ -92,30 +92,40 @@ def pushed_back(
     it. One that cannot begin by its `latest` or end by `until` (aware, the end of the day), or
     that the delay meets though it is fixed, stays, and is named.
     """
-    order = sorted(day, key=lambda one: (one.begins, one.ends))
-    following = [one for one in order if one.begins >= delayed.begins]
-    fixed = [one for one in order if one.fixed or one.begins < delayed.begins]
-    standing = [*fixed, delayed]
-    moves: list[Move] = []
-    stays = [
-        (one, one.fixed)
-        for one in following
-        if one.fixed and _after(delayed, one, travel) > one.begins
-    ]
-    for one in following:
-        if one.fixed:
+    stuck: dict[str, str] = {}
+    while True:
+        order = [msgspec.structs.replace(one, fixed=stuck.get(one.key, one.fixed)) for one in day]
+        moves, hindered = _pushed(order, delayed, now, until, travel)
+        if hindered is None:
+            break
+        stuck[hindered[0].key] = hindered[1]  # nothing is moved onto it: begin anew
+    met = {
+        one.key: one.fixed
+        for one in day
+        if one.fixed and one.begins >= delayed.begins and _after(delayed, one, travel) > one.begins
+    }
+    why = met | stuck
+    return Shift(tuple(moves), tuple((one, why[one.key]) for one in day if one.key in why))
+
+
+def _pushed(
+    day: Sequence[Visit], delayed: Visit, now: datetime, until: datetime, travel: timedelta
+) -> tuple[list[Move], tuple[Visit, str] | None]:
+    """Return the moves behind a delay, and the first visit that must but cannot follow."""
+    standing = [one for one in day if one.fixed or one.begins < delayed.begins] + [delayed]
+    moves = []
+    for one in sorted(day, key=lambda one: (one.begins, one.ends)):
+        if one.fixed or one.begins < delayed.begins:
             continue
         begins = _room(standing, one, travel)
         if begins > one.begins:
             begins = _room(standing, one, travel, least=rounded_up(now))
         if hindered := _hindered(one, begins, until):
-            stays.append((one, hindered))
-            standing.append(one)
-            continue
+            return [], (one, hindered)
         if begins > one.begins:
             moves.append(Move(one, begins, begins + (one.ends - one.begins)))
         standing.append(_at(one, begins))
-    return Shift(tuple(moves), tuple(stays))
+    return moves, None
 
 
 def _hindered(one: Visit, begins: datetime, until: datetime) -> str:
