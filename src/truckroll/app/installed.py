@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from truckroll.app import accounts
 from truckroll.app.copies import copies_of
 from truckroll.app.overlaps import overlaps_of
+from truckroll.app.slots import Placing
 from truckroll.app.systems import connector, scope_label
 from truckroll.app.trouble import TroubleError, known
 from truckroll.dispatch.overlap import sentences
@@ -192,6 +193,9 @@ def make_job(hub: Hub, installed: Installed, hands: Mapping[int, Hand]) -> Job:
         now=hub.now,
         budget=installed.mirror.write_budget,
         fold=partial(fold_key, installed.mirror) if installed.mirror.fold else None,
+        slots=Placing(hub, installed)
+        if installed.mirror.per and installed.mirror.overlap == "refuse"
+        else None,
     )
 
 

@@ -55,6 +55,7 @@ def make_parser() -> Parser:
     _people(commands)
     _passes(commands)
     _records(commands)
+    _follow(commands)
     _checks(commands)
     _up(commands)
     _timetable(commands)
@@ -262,6 +263,19 @@ def _records(commands: Sub) -> None:
     conflicts = _command(commands, "conflicts", "records:conflicts", "show who is booked twice")
     conflicts.add_argument("--days", type=int, default=30, help="how far to look ahead (30)")
     _recipe_option(conflicts)
+
+
+def _follow(commands: Sub) -> None:
+    says = "what a cancelled, shorter or delayed visit asks for, and doing it"
+    follow = _command(commands, "follow", "follow:follow", says)
+    _recipe_option(follow)
+    acts = follow.add_subparsers(metavar="COMMAND", title="commands")
+    take = _command(acts, "take", "follow:take", "do what an offer says, in one run")
+    take.add_argument("offer", metavar="CODE", help="as  truckroll follow  names it")
+    take.add_argument(
+        "--plan", action="store_true", help="say what would be written; write nothing"
+    )
+    _recipe_option(take)
 
 
 def _checks(commands: Sub) -> None:

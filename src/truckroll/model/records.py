@@ -167,9 +167,11 @@ APPOINTMENT = Kind(
         "category": "a label of the system",
         "link": "a web address that leads back to it",
         "guests": "who is invited to it, by mail address; read only",
+        "window": "between which times it was promised to begin; read only",
     },
     types={
         "when": (Timed, AllDay),
+        "window": (Timed,),
         "occurrences": (Occurrences,),
         "people": (tuple,),
         "guests": (tuple,),

@@ -1,12 +1,12 @@
 """The whole store of a tenant."""
 
 from truckroll.store.accounts import AccountsStore
-from truckroll.store.due import DueStore
-from truckroll.store.leases import LeasesStore
-from truckroll.store.grants import GrantsStore
-from truckroll.store.pace import PaceStore
 from truckroll.store.audit import AuditStore
+from truckroll.store.due import DueStore
+from truckroll.store.grants import GrantsStore
+from truckroll.store.leases import LeasesStore
 from truckroll.store.members import MembersStore
+from truckroll.store.pace import PaceStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
 from truckroll.store.pushes import PushesStore
@@ -14,9 +14,10 @@ from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.replies import RepliesStore
 from truckroll.store.runs import RunsStore
+from truckroll.store.slots import SlotsStore
 from truckroll.store.stories import StoriesStore
-from truckroll.store.timetable import TimetableStore
 from truckroll.store.tenants import TenantsStore
+from truckroll.store.timetable import TimetableStore
 from truckroll.sync import ports
 
 
@@ -38,6 +39,7 @@ class Store(
     MembersStore,
     AuditStore,
     RepliesStore,
+    SlotsStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 

@@ -71,8 +71,8 @@ class Context:
     records that a follower originates are created. `scope_label` names a scope for people.
     `doubtful` are scopes in which another recipe's create is in doubt: it may show any moment.
     `copies` are sentences by link key about records that another programme seems to have copied
-    from what is in step already. `churn` says in a sentence which field of an end goes back and
-    forth, or "".
+    from what is in step already. `said` are by link key the reasons of what a person decided, as
+    phrases. `churn` says in a sentence which field of an end goes back and forth, or "".
     """
 
     mirror: Mirror
@@ -85,6 +85,7 @@ class Context:
     source_place: Place | None = None
     overlaps: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
     doubtful: frozenset[int] = frozenset()
     waiting: frozenset[int] = frozenset()
     churn: Callable[[int, Fields], str] = no_churn

@@ -9,10 +9,11 @@ import msgspec
 
 from truckroll.kit.normal import stored
 from truckroll.model.records import Fields, Value, as_text, same
+from truckroll.model.time import Timed, wall
 from truckroll.recipes.mirror import Problem
 from truckroll.sync.merge import STEADY, merge
 from truckroll.sync.reply import refused_before
-from truckroll.sync.types import FieldHold, Hold, Op, Step
+from truckroll.sync.types import PERSON, FieldHold, Hold, Op, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -265,12 +266,29 @@ def _why(work: Work, at: At, fields: Fields) -> str:
     sides = {one.end.id: one for one in work.ends}
     for line in at.lines:
         if line.slot in fields and line.inputs:
-            speaker = sides.get(work.by.get(line.inputs[0], 0))
+            by = work.by.get(line.inputs[0])
+            speaker = sides.get(by) if by is not None else None
+            if by == PERSON:
+                return work.ctx.said.get(work.link.key, "") or "decided by a dispatcher"
             if speaker is None or speaker is at:
                 return f"brought back to what {work.ctx.scope_label(_home(work, at))} says"
             verb = _VERBS.get(line.inputs[0], "changed")
+            if line.slot == "when":
+                verb = _other_end(at.shown.get("when"), fields["when"], work.agreed) or verb
             return f"{verb} in {work.ctx.scope_label(speaker.end.scope)}"
     return "brought into step"
+
+
+def _other_end(old: Value, new: Value, agreed: Fields) -> str:
+    """Say what became of a visit whose end alone was moved, "" where more was."""
+    if not (isinstance(old, Timed) and isinstance(new, Timed)) or old.rule or new.rule:
+        return ""
+    if old.begins != new.begins or old.ends == new.ends:
+        return ""
+    verb = "done" if agreed.get("status") == "done" else "ends"
+    how = "early" if new.ends < old.ends else "late"
+    how = how if verb == "done" else {"early": "earlier", "late": "later"}[how]
+    return f"{verb} {how}, at {wall(new.ends, new.zone)[0]:%H:%M},"
 
 
 def _home(work: Work, at: At) -> int:

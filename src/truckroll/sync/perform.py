@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from truckroll.sync.ports import OpenStep, Performing
+    from truckroll.sync.ports import OpenStep, Performing, Slots
 
     Clock = Callable[[], datetime]
     Guard = Callable[[], contextlib.AbstractAsyncContextManager[None]]
@@ -80,7 +80,8 @@ class Performer:
     several writes in a row without an answer, is left alone for the rest of the run; its steps
     wait in order. Each call to a system is made within `guard`, which raises Fenced once the
     work is another's. With `isolate` a fault of ours in one write leaves its outcome unknown,
-    and the others go on. A write that meets its third conflict is held until the next run.
+    and the others go on. A write that meets its third conflict is held until the next run. With
+    `slots` the time of a visit is claimed before it is placed: what is taken meanwhile is held.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class Performer:
         progress: Callable[[Outcome, OpenStep], None] | None = None,
         guard: Guard = contextlib.nullcontext,
         isolate: bool = False,
+        slots: Slots | None = None,
     ) -> None:
         self._isolate = isolate
         self._guard = guard
+        self._slots = slots
         self._store = store
         self._run = run
         self._hands = hands
@@ -146,6 +149,8 @@ class Performer:
 
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
+        if self._slots is not None and (says := await self._slots.take(opened)):
+            return self._taken(opened, says)
         try:
             async with self._guard():
                 outcome = await perform_step(hand, scope, opened, now=self._now)
@@ -185,6 +190,11 @@ class Performer:
         holds = {"write": FieldHold(reason="conflict", detail=says)}
         return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())
 
+    def _taken(self, opened: OpenStep, says: str) -> Outcome:
+        """Let a write wait whose time somebody else has; it is looked at again in the next run."""
+        holds = {"write": FieldHold(reason="overlap", detail=says)}
+        return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())
+
     def _later(self, opened: OpenStep, says: str) -> Outcome:
         return Outcome(step=opened.id, kind="later", says=says, retry_at=self._now())
 
@@ -199,6 +209,8 @@ class Performer:
             outcomes, self._outcomes = self._outcomes, []
             if outcomes:
                 await self._store.finish(self._run, outcomes, at=self._now())
+                if self._slots is not None:
+                    await self._slots.settle(outcomes)
 
 
 async def perform_step(

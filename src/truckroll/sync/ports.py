@@ -261,6 +261,18 @@ class Leases(Protocol):
         ...
 
 
+class Slots(Protocol):
+    """Technicians' time, which is claimed before a visit is placed in it."""
+
+    async def take(self, opened: OpenStep) -> str:
+        """Claim the time in which a step places a visit; return "", or why it cannot be had."""
+        ...
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Give up the claims of steps whose outcomes are stored, save of those in doubt."""
+        ...
+
+
 class Busy(Exception):  # noqa: N818 -- it is no fault: another run is at work
     """Another run of the recipe is at work. `says` is a sentence for people."""
 
@@ -310,6 +322,7 @@ __all__ = [
     "Planning",
     "Reading",
     "Runs",
+    "Slots",
     "Store",
     "StoredScope",
 ]

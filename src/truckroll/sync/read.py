@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta  # noqa: TC003 -- msgspec reads the annotations
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec

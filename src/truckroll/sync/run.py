@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from truckroll.sync.context import Context
     from truckroll.sync.leases import Held
     from truckroll.sync.perform import Guard
-    from truckroll.sync.ports import FoldKey, OpenStep, Store, StoredScope
+    from truckroll.sync.ports import FoldKey, OpenStep, Slots, Store, StoredScope
     from truckroll.sync.types import Decision, Outcome, RecordRow, Step
 
 BATCH = 500
@@ -50,7 +50,8 @@ class Job:
     scopes that could not be read are. `sources` and `targets` are the scopes of both sides.
     `fold` gives the key by which source records are put together, where the mirror folds. Each
     call that writes is made within `guard`. `stumbled` hears of a link that cannot be planned by
-    a fault of ours, and the others go on; without it the fault is raised.
+    a fault of ours, and the others go on; without it the fault is raised. `slots` is asked
+    before a visit is placed in somebody's time, where overlaps are refused.
     """
 
     recipe: int
@@ -66,6 +67,7 @@ class Job:
     now: Callable[[], datetime]
     budget: int | None = None
     fold: FoldKey | None = None
+    slots: Slots | None = None
     guard: Guard = contextlib.nullcontext
     stumbled: Callable[[Link, Exception], Awaitable[None]] | None = None
 
@@ -205,6 +207,15 @@ async def _decided(job: Job, links: Sequence[Link], ctx: Context) -> list[Decisi
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this link's alone
             await job.stumbled(link, error)
     return decisions
+
+
+async def planned_of(
+    job: Job, links: Sequence[Link], waiting: frozenset[int], *, said: Mapping[str, str]
+) -> list[Decision]:
+    """Decide about these links, due or not; nothing is stored. `said` as in the context."""
+    matcher = await _matcher(job, links, set())
+    ctx = await job.context(links, matcher.find, waiting)
+    return await _decided(job, links, replace(ctx, said=said))
 
 
 async def preview_originated(job: Job, waiting: frozenset[int], given: set[int]) -> list[Decision]:
@@ -364,6 +375,7 @@ async def perform(
         progress=heard,
         guard=job.guard,
         isolate=job.stumbled is not None,
+        slots=job.slots,
     )
     for _ in range(ROUNDS):
         batches = _again(foreseen) if foreseen is not None else _plans(job, report)

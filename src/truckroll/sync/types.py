@@ -12,6 +12,8 @@ LinkState = Literal["live", "ended"]
 Op = Literal["create", "update", "cancel", "delete", "unlink"]
 Side = Literal["source", "target"]
 
+PERSON = 0  # in `Link.by`: a field stands on the word of a person of the hub, and of no end
+
 
 class FieldHold(msgspec.Struct, frozen=True, omit_defaults=True):
     """A field of an end that waits: no `base` or `given` moves, nothing is written there.
@@ -67,10 +69,10 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """One thing across systems, with all its ends.
 
     `key` is stable for the link's life and goes into marks and create keys. `agreed` is in the
-    mirror's terms; `by` names the end (id) on whose word each field stands. `hold` is the reason
-    that holds the whole link, with `hold_detail` for people. `undone` is the run whose undo
-    holds the link's existence (0: none). `fold` is the value that its source records share in a
-    mirror that folds ("" for none). `row` is the version of the stored row, `touched` how
+    mirror's terms; `by` names the end (id) on whose word each field stands, or PERSON. `hold` is
+    the reason that holds the whole link, with `hold_detail` for people. `undone` is the run whose
+    undo holds the link's existence (0: none). `fold` is the value that its source records share
+    in a mirror that folds ("" for none). `row` is the version of the stored row, `touched` how
     often it was made due: a link touched since it was read stays due when it is journalled.
     """
 

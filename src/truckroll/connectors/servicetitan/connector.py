@@ -146,6 +146,7 @@ FIELDS: Mapping[str, Stored] = {
     "number": _TEXT,
     "title": _TEXT,
     "when": LOSSLESS,
+    "window": LOSSLESS,
     "status": Stored(words=(("tentative", "scheduled"),)),
     "people": Stored(trim=True),
     "location": Stored(trim=True),

@@ -1,0 +1,100 @@
+"""Visits of a pass claim their technicians' time where a double booking is refused."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from support.company import company, row
+from truckroll.app import accounts, conflicts, passes
+from truckroll.app.installed import load_installed
+from truckroll.app.slots import claim, watch
+from truckroll.app.sources import read_sources
+from truckroll.dispatch.claims import Wish
+from truckroll.recipes.compile import builtin
+
+
+async def test_a_visit_whose_time_somebody_is_just_taking_waits_and_is_told_when_else(
+    store, tmp_path, fresh_radicale
+):
+    async with company(store, tmp_path, fresh_radicale, "Ana", overlap="refuse") as made:
+        installed = await load_installed(made.hub)
+        watched = await watch(made.hub, installed, ["Ana"])
+        begins = (await visit_of(made)).begins
+        wish = Wish(watched.ids["Ana"], begins, begins + timedelta(hours=1), "other", "J-9 Other")
+        held = await claim(made.hub, watched, [wish], busy=False)
+        assert not held.ids, "the visit itself is in the way"
+        made_claim = await store.claim(
+            [wish], at=made.hub.now(), expires=made.hub.now() + timedelta(hours=1)
+        )
+        assert made_claim.ids
+
+        first = await made.apply()
+        assert (first.writes, made.titles("ana")) == (0, [])
+        (hold,) = first.holds
+        assert hold.reason == "overlap"
+        assert hold.detail.startswith("it meets J-9 Other in the time of Ana, who is free next: ")
+        assert (await made.apply()).writes == 0
+
+        await store.release(made_claim.ids)
+        assert (await made.apply()).writes == 1
+        assert await claims(store, watched.ids["Ana"], begins) == []
+        assert not await store.holds(installed.row.id)
+        assert (await made.apply()).writes == 0
+
+
+async def visit_of(made):
+    installed = await load_installed(made.hub)
+    await read_sources(made.hub, installed)
+    (record,) = await made.hub.store.observed_between(
+        [installed.sources[0].id],
+        [],
+        datetime(2000, 1, 1, tzinfo=UTC),
+        datetime(2100, 1, 1, tzinfo=UTC),
+    )
+    return record.fields["when"]
+
+
+async def claims(store, technician, begins):
+    day = timedelta(days=1)
+    return await store.claims_between(
+        [technician], begins - day, begins + day, at=datetime.now(UTC)
+    )
+
+
+async def test_two_tables_do_not_book_one_technician_twice(store, tmp_path, fresh_radicale):
+    """Visits of two recipes that meet are both told of it, and none is written."""
+    async with company(store, tmp_path, fresh_radicale, "Ana", overlap="refuse") as made:
+        other = tmp_path / "other.csv"
+        made.rows = [row(1, "Ana", hour=9)]
+        made.save()
+        text = made.table.read_text().replace("J-1,", "K-1,").replace("Visit 1", "Night shift")
+        other.write_text(text)
+        await accounts.add(made.hub, "more", "file", {"path": str(other)}, zone="America/New_York")
+        toml = builtin()["appointments-to-calendars"].replace(
+            'name = "appointments-to-calendars"', 'name = "second"'
+        )
+        bound = {"from": "more", "to": "field", "zone": "America/New_York"}
+        await store.install_recipe("second", toml, bound, {"overlap": "refuse"})
+        first = await passes.apply(made.hub, "appointments-to-calendars")
+        assert first.writes == 1
+        second = await passes.apply(made.hub, "second")
+        assert (second.writes, made.titles("ana")) == (0, ["J-1 Visit 1 · Smith"])
+        (hold,) = second.holds
+        assert "it meets J-1 Visit 1 in the time of Ana" in hold.detail
+
+
+@pytest.mark.behaviour("CAL-6")
+async def test_a_double_booking_names_when_else_and_who_else(store, tmp_path, fresh_radicale):
+    async with company(store, tmp_path, fresh_radicale, "Ana", "Ben", "Chu") as made:
+        made.rows = [
+            row(1, "Ana", hour=9),
+            row(2, "Ana", hour=9, Title="Boiler"),
+            row(3, "Ben", hour=9),
+        ]
+        made.save()
+        await made.apply()
+        (found,) = await conflicts.conflicts(made.hub)
+        assert (found.technician, found.minutes) == ("Ana", 60)
+        assert len(found.slots) == 3
+        assert " 10:00–11:00" in found.slots[0]
+        assert found.free == ["Chu"]
