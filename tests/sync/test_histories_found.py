@@ -6,6 +6,7 @@ import pytest
 
 from support.nasty import Nasty, World, event, one
 from truckroll.kit.errors import OutcomeUnknown
+from truckroll.kit.normal import Stored
 from truckroll.model.time import AllDay
 
 
@@ -236,3 +237,31 @@ async def test_history_32_a_list_that_shows_our_write_before_its_outcome_is_know
     await world.run()
     await world.settle()
     assert one(a)["title"] == one(b)["title"] == "two"
+
+
+SHOWS = {"notes": Stored(default="none given")}
+
+
+@pytest.mark.fault("AT-04")
+@pytest.mark.parametrize("first", ["source", "target"])
+async def test_history_34_what_a_system_shows_for_nothing_is_no_difference(first):
+    a, b = Nasty("A"), Nasty("B", stores=SHOWS)
+    fields = ("title", "notes", "when")
+    day = AllDay(date(2026, 12, 7), date(2026, 12, 8))
+    world = World(a, {"b": b}, fields=fields, speaks={"notes"}, first=first)
+    a.put("1", title="Leak", notes=None, when=day)
+    b.put("x", title="Leak", notes="none given", when=day)
+    await world.settle()
+    assert a.writes == b.writes == 0
+    assert not world.holds()
+    a.put("1", notes="Ring twice")
+    await world.settle()
+    assert one(b)["notes"] == "Ring twice"
+    a.put("1", notes=None)
+    await world.settle()
+    assert one(b)["notes"] == "none given"
+    assert b.writes == 2
+    b.put(event(b), notes="Dog")
+    await world.settle()
+    assert one(a)["notes"] == "Dog"
+    assert not world.holds()

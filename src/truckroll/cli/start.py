@@ -48,6 +48,8 @@ def database_begun(args: Namespace) -> Iterator[None]:
         _import_side_by_side()
         yield
     finally:
+        # A second one must not interrupt this: the server would stay behind without a holder.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if args.database is not None:
             args.database.let_go()
         signal.signal(signal.SIGTERM, before)

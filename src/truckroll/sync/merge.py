@@ -258,10 +258,13 @@ def _heard(work: Work, at: At, line: Line) -> Value | Problem:
 def _shows_less(at: At, line: Line) -> bool:
     """Tell whether an end shows a field lossily: what it showed is not what it was given.
 
-    Two words of the end's own that mean the same to the mirror are no loss.
+    Two words of the end's own that mean the same to the mirror are no loss, nor is what a system
+    shows for nothing.
     """
     slot = line.slot
     if slot not in at.given or same(at.base[slot], at.given[slot]):
+        return False
+    if at.given[slot] in (None, "") and same(at.base[slot], at.facts.how(slot).default):
         return False
     assert line.invert is not None
     meant, showed = line.invert(at.given[slot]), line.invert(at.base[slot])
