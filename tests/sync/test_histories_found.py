@@ -265,3 +265,21 @@ async def test_history_34_what_a_system_shows_for_nothing_is_no_difference(first
     await world.settle()
     assert one(a)["notes"] == "Dog"
     assert not world.holds()
+
+
+@pytest.mark.parametrize("drift", ["hold", "restore", "keep"])
+async def test_history_35_what_shows_what_was_decided_meanwhile_is_no_drift(drift):
+    a, b = Nasty("A"), Nasty("B")
+    world = World(a, {"b": b}, drift=drift)
+    a.put("1", title="one", notes="n")
+    await world.run()
+    a.put("1", title="two")
+    b.put(event(b), title="two")
+    before = b.writes
+    report = await world.run()
+    assert not world.holds()
+    assert not [note.code for one in report.decisions for note in one.notes]
+    a.put("1", title="three")
+    await world.settle()
+    assert one(b)["title"] == "three"
+    assert b.writes == before + 1
