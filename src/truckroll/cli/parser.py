@@ -56,6 +56,7 @@ def make_parser() -> Parser:
     _passes(commands)
     _records(commands)
     _checks(commands)
+    _keeping(commands)
     return parser
 
 
@@ -265,6 +266,24 @@ def _checks(commands: Sub) -> None:
     inspect.add_argument("--to", dest="end", metavar="DATE", help="the day after the last (+90)")
     inspect.add_argument("--zone", default="", help="IANA zone of times that name none")
     _command(commands, "doctor", "checks:doctor", "check that everything works")
+
+
+def _keeping(commands: Sub) -> None:
+    backup = _command(commands, "backup", "backup:backup", "save the hub's database in a file")
+    backup.add_argument("file")
+    restore = _command(commands, "restore", "backup:restore", "put a backup back")
+    restore.add_argument("file")
+    restore.add_argument(
+        "--replace", action="store_true", help="in the place of what this hub has now"
+    )
+    says = "make the hub's data fit the installed version"
+    upgrade = _command(commands, "upgrade", "backup:upgrade", says, needs_database=False)
+    upgrade.add_argument(
+        "--programs", default="", metavar="DIR", help="where the older PostgreSQL's programs are"
+    )
+    upgrade.add_argument(
+        "--finish", action="store_true", help="the version before will not be used here again"
+    )
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

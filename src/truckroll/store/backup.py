@@ -68,21 +68,21 @@ def dump(url: str, file: Path, *, schema: str | None = SCHEMA) -> int:
 
 
 def restore(url: str, file: Path, *, replace: bool) -> None:
-    """Put a dump in the place of the hub's tables in the database at `url`, and bring it up to date.
+    """Put a dump in the place of the hub's tables in the database at `url`.
 
-    What was there is kept until the dump is in, and put back where that fails. Every scope forgets
-    its cursor: the next pass reads all systems whole before it plans anything. Raises
-    DatabaseTrouble: where others are at work there, or something is there and `replace` is False.
+    They are brought up to date. What was there is kept until the dump is in, and put back where
+    that fails. Every scope forgets its cursor: the next pass reads all systems whole before it
+    plans anything. Raises DatabaseTrouble: where others are at work there, or something is there
+    and `replace` is False.
     """
     _refuse_unreadable(file)
     with _connected(url) as connection:
         _refuse_company(connection)
-        if _in_use(connection):
-            if not replace:
-                raise DatabaseTrouble(
-                    "This hub has accounts and records of its own, so nothing was restored. If the"
-                    " backup shall take their place, add  --replace"
-                )
+        if _in_use(connection) and not replace:
+            raise DatabaseTrouble(
+                "This hub has accounts and records of its own, so nothing was restored. If the"
+                " backup shall take their place, add  --replace"
+            )
         make_role(connection)
         with _set_aside(connection):
             load(url, file)
@@ -210,7 +210,7 @@ def _run(program: str, url: str, *words: str) -> None:
     environment = {**os.environ, "LC_ALL": "C"}
     if password:
         environment["PGPASSWORD"] = str(password)
-    plain: dict[str, object] = {name: value for name, value in known.items() if value is not None}
+    plain = {name: str(value) for name, value in known.items() if value is not None}
     command = [
         str(_programs().programs / program),
         *("--no-password", "--dbname", make_conninfo("", **plain)),

@@ -324,9 +324,7 @@ def _drift(work: Work, at: At, line: Line, before: Fields) -> None:
     work.note("drift", text, at.end.id)
 
 
-def _settle_drift(
-    work: Work, at: At, line: Line, rule: str, want: Value | Problem | None
-) -> None:
+def _settle_drift(work: Work, at: At, line: Line, rule: str, want: Value | Problem | None) -> None:
     """Restore: the need stays, for what was given is the drifted value. Keep: it is as agreed."""
     shown = at.shown[line.slot]
     keep = rule == "keep" and not isinstance(want, Problem)
