@@ -129,7 +129,7 @@ async def undo_run(hub: Hub, run: int) -> PassView:
     try:
         async with open_job(hub, installed) as job, hub.store.run(installed.row.id, "undo") as new:
             await undo(job, run, new, report)
-            view = await _view(hub, installed, job, report, run=new)
+            view = await _view(hub, installed, job, report, run=new, undoing=True)
             await hub.store.end_run(new, _summary(view))
     except Busy as error:
         raise TroubleError(str(error)) from error
@@ -163,7 +163,13 @@ def labels(installed: Installed) -> Callable[[int], str]:
 
 
 async def _view(
-    hub: Hub, installed: Installed, job: Job, report: Report, *, run: int | None
+    hub: Hub,
+    installed: Installed,
+    job: Job,
+    report: Report,
+    *,
+    run: int | None,
+    undoing: bool = False,
 ) -> PassView:
     label = labels(installed)
     accounts = {key: (one.name, one.system) for key, one in installed.accounts.items()}
@@ -171,7 +177,7 @@ async def _view(
         step_view(step, accounts, label) for step in (report.steps if run is None else report.done)
     ]
     holds = await _holds(hub, installed, report, run=run)
-    failed = failures(installed, job, report, label)
+    failed = failures(installed, job, report, label, beside_holds=not undoing)
     return PassView(
         run=run,
         recipe=installed.row.name,

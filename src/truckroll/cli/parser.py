@@ -139,7 +139,7 @@ def _accounts(commands: Sub) -> None:
     add.add_argument("--sheet", help="sheet of a workbook")
     add.add_argument("--zone", default="", help="IANA zone of its times, as America/New_York")
     add.add_argument(
-        "--private", choices=("yes", "no"), help="whether it may stand in your own network"
+        "--private", choices=("yes", "no"), help="whether it may stand in your own house or network"
     )
     _set_option(add, "another setting of the system")
     _command(group, "list", "accounts:listed", "show the accounts")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from truckroll.connectors.google_calendar import calendars, calls, reads, sharing, wire, writes
 from truckroll.kit.auth import OAuthApp, lasting
 from truckroll.kit.batch import Batch
-from truckroll.kit.contract import Connector, Resource, Setting
+from truckroll.kit.contract import PRIVATE, Connector, Resource, Setting, is_private
 from truckroll.kit.errors import GiveUp
 from truckroll.kit.http import Auth, Pace, Transport
 from truckroll.kit.multipart import MULTIPART
@@ -45,12 +45,7 @@ _PLACE = (
     ),
     Setting("api", "Address of the API, if it is not Google's own", required=False),
     Setting("token", "Address of the token server, if it is not Google's own", required=False),
-    Setting(
-        "private",
-        "May the API stand in your own house or network? (yes or no)",
-        required=False,
-        default="no",
-    ),
+    PRIVATE,
 )
 
 SETTINGS = (
@@ -110,7 +105,7 @@ def transport(settings: Mapping[str, str]) -> Transport:
             client_id=settings["client_id"],
             client_secret=settings["client_secret"],
             secret_in_body=True,
-            private=settings.get("private", "no") == "yes",
+            private=is_private(settings),
         )
         auth = lasting(app, settings["refresh_token"])
     else:
@@ -133,7 +128,7 @@ def _service_account(settings: Mapping[str, str], scopes: tuple[str, ...]) -> Se
         scopes=scopes,
         subject=settings.get("subject", ""),
         token_url=settings.get("token", ""),
-        private=settings.get("private", "no") == "yes",
+        private=is_private(settings),
     )
 
 
@@ -153,7 +148,7 @@ def _transport(settings: Mapping[str, str], auth: Auth) -> Transport:
         base_url=root,
         auth=auth,
         pace=Pace(per_second=_per_second(settings, root), concurrency=8),
-        private=settings.get("private", "no") == "yes",
+        private=is_private(settings),
         also=(calendars.DIRECTORY,) if root == calls.GOOGLE else (),
         busy=calls.busy,
         batch=Batch(f"{root}batch/calendar/v3", _MOST_PARTS, MULTIPART, calls.clashed),
