@@ -15,6 +15,7 @@ from truckroll.dispatch.fitting import OpenJob
 from truckroll.dispatch.moving import Visit
 from truckroll.model.records import Address, as_text, person_text
 from truckroll.model.time import Timed, instant, zone_info
+from truckroll.sync.types import RecordRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from truckroll.app.installed import Installed
     from truckroll.app.slots import Times
     from truckroll.dispatch.overlap import Span
-    from truckroll.sync.types import End, Link, RecordRow
+    from truckroll.sync.types import End, Link
 
 _OPEN = frozenset({"", "tentative", "scheduled", "confirmed"})
 _MOVABLE_HOLDS = frozenset({"", "unassigned", "overlap"})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from truckroll.app import accounts, people
+from truckroll.app.backup import last_saved
 from truckroll.app.installed import load_installed
 from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError
@@ -50,7 +51,9 @@ async def doctor(hub: Hub) -> list[CheckView]:
 async def _database(hub: Hub) -> CheckView:
     version, size = await hub.store.database()
     kind = "by TRUCKROLL_DATABASE" if os.environ.get(URL_VARIABLE) else "embedded"
-    says = f"PostgreSQL {version}, {kind}, {round(size / 1_000_000)} MB"
+    saved = last_saved(hub.home)
+    kept = f"backed up {_ago(hub.now() - saved)}" if saved else "never backed up"
+    says = f"PostgreSQL {version}, {kind}, {round(size / 1_000_000)} MB, {kept}"
     return CheckView(what="database", well=True, says=says)
 
 

@@ -159,7 +159,7 @@ async def undo_run(hub: Hub, run: int, *, started: Callable[[int], None] | None 
         if started is not None:
             started(new)
         await undo(work, run, new, report)
-        view = await _view(hub, installed, work, report, run=new)
+        view = await _view(hub, installed, work, report, run=new, undoing=True)
         await hub.store.end_run(new, _summary(view))
     kept = [
         note.text
@@ -191,7 +191,13 @@ def labels(installed: Installed) -> Callable[[int], str]:
 
 
 async def _view(
-    hub: Hub, installed: Installed, job: Job, report: Report, *, run: int | None
+    hub: Hub,
+    installed: Installed,
+    job: Job,
+    report: Report,
+    *,
+    run: int | None,
+    undoing: bool = False,
 ) -> PassView:
     label = labels(installed)
     accounts = {key: (one.name, one.system) for key, one in installed.accounts.items()}
@@ -199,7 +205,7 @@ async def _view(
         step_view(step, accounts, label) for step in (report.steps if run is None else report.done)
     ]
     holds = await _holds(hub, installed, report, run=run)
-    failed = failures(installed, job, report, label)
+    failed = failures(installed, job, report, label, beside_holds=not undoing)
     return PassView(
         run=run,
         recipe=installed.row.name,

@@ -61,6 +61,7 @@ def make_parser() -> Parser:
     _timetable(commands)
     _subscriptions(commands)
     _rights(commands)
+    _keeping(commands)
     return parser
 
 
@@ -150,7 +151,7 @@ def _accounts(commands: Sub) -> None:
     add.add_argument("--sheet", help="sheet of a workbook")
     add.add_argument("--zone", default="", help="IANA zone of its times, as America/New_York")
     add.add_argument(
-        "--private", choices=("yes", "no"), help="whether it may stand in your own network"
+        "--private", choices=("yes", "no"), help="whether it may stand in your own house or network"
     )
     _set_option(add, "another setting of the system")
     _command(group, "list", "accounts:listed", "show the accounts")
@@ -372,6 +373,24 @@ def _rights(commands: Sub) -> None:
     audit = _command(commands, "audit", "members:audit", "show who did what")
     audit.add_argument("word", nargs="?", default="", help="a person, a subject or an act")
     audit.add_argument("--limit", type=int, default=50)
+
+
+def _keeping(commands: Sub) -> None:
+    backup = _command(commands, "backup", "backup:backup", "save the hub's database in a file")
+    backup.add_argument("file")
+    restore = _command(commands, "restore", "backup:restore", "put a backup back")
+    restore.add_argument("file")
+    restore.add_argument(
+        "--replace", action="store_true", help="in the place of what this hub has now"
+    )
+    says = "make the hub's data fit the installed version"
+    upgrade = _command(commands, "upgrade", "backup:upgrade", says, needs_database=False)
+    upgrade.add_argument(
+        "--programs", default="", metavar="DIR", help="where the older PostgreSQL's programs are"
+    )
+    upgrade.add_argument(
+        "--finish", action="store_true", help="the version before will not be used here again"
+    )
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

@@ -274,6 +274,20 @@ class Setting:
     default: str = ""
 
 
+# Asked wherever a person says an address: else nothing of the hub's own network is reached.
+PRIVATE = Setting(
+    "private",
+    "May it stand in your own house or network? (yes or no)",
+    required=False,
+    default="no",
+)
+
+
+def is_private(settings: Mapping[str, str]) -> bool:
+    """Tell whether a person allowed addresses in their own house or network."""
+    return settings.get(PRIVATE.name, "").strip().lower() == "yes"
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """A system: how to reach it, what to ask a person, and what it holds.

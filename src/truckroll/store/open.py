@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from truckroll.store.base import LARGEST_POOL, Pool, Row
 from truckroll.store.embedded import URL_VARIABLE, Embedded
-from truckroll.store.migrate import APP_ROLE, SCHEMA, current, migrate
+from truckroll.store.migrate import APP_ROLE, SCHEMA, fits, migrate
 from truckroll.store.pulse import pulse_of
 from truckroll.store.secret import Keyring, load_keyring
 from truckroll.store.store import Store
@@ -143,7 +143,7 @@ async def _prepare(url: str) -> None:
                 f"The database is PostgreSQL {version // 10000}; Truckroll needs version"
                 f" {OLDEST // 10000} or newer."
             )
-        if await _present(connection) != current():
+        if not fits(await _present(connection)):
             await asyncio.to_thread(migrate, url)
         await _take_role(connection)
 

@@ -215,8 +215,8 @@ def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool
         return False
     if slot not in at.facts.writes or held is not None:
         return False
-    if want is None:  # unknown wipes nothing, save what was given there and has been cleared
-        return not _empty(at.given.get(slot)) and not _empty(at.shown.get(slot))
+    if want is None and (_empty(at.given.get(slot)) or _empty(at.shown.get(slot))):
+        return False  # unknown wipes nothing, save what was given there and has been cleared
     if slot in at.given and same(at.given[slot], want):
         return False
     if slot in at.shown and same(stored(at.facts.how(slot), want), at.shown[slot]):

@@ -183,10 +183,7 @@ class Performer:
         self._conflicts[end] += 1
         if self._conflicts[end] < CONFLICTS:
             return outcome
-        says = (
-            f"{hand.label} did not take this in {CONFLICTS} tries; the next run tries again. "
-            f"The last time: {outcome.says}"
-        )
+        says = f"{hand.label} did not take this in {CONFLICTS} tries. The last time: {outcome.says}"
         holds = {"write": FieldHold(reason="conflict", detail=says)}
         return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())
 

@@ -29,8 +29,13 @@ FIELDS: Mapping[str, Stored] = {
     "link": _TEXT,
 }
 WRITES = frozenset(FIELDS)
-# An object is read whole: what it lacks is unknown there, or what RFC 5545 says of its absence.
-_ABSENT: dict[str, Value] = dict.fromkeys(FIELDS) | {"busy": True, "private": False}
+# An object is read whole: what it lacks is unknown there, or what RFC 5545 says of its absence;
+# an event without STATUS is what calendars show for a confirmed one.
+_ABSENT: dict[str, Value] = dict.fromkeys(FIELDS) | {
+    "busy": True,
+    "private": False,
+    "status": EVENT_STATUS.default,
+}
 _CONTENT = "sha256:"
 _NAMED = 60
 

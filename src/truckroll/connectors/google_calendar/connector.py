@@ -14,7 +14,7 @@ from truckroll.connectors.google_calendar import (
 )
 from truckroll.kit.auth import OAuthApp, lasting
 from truckroll.kit.batch import Batch
-from truckroll.kit.contract import Connector, Resource, Setting
+from truckroll.kit.contract import PRIVATE, Connector, Resource, Setting, is_private
 from truckroll.kit.errors import GiveUp
 from truckroll.kit.http import Auth, Limit, Pace, Transport
 from truckroll.kit.multipart import MULTIPART
@@ -55,12 +55,7 @@ _PLACE = (
     ),
     Setting("api", "Address of the API, if it is not Google's own", required=False),
     Setting("token", "Address of the token server, if it is not Google's own", required=False),
-    Setting(
-        "private",
-        "May the API stand in your own house or network? (yes or no)",
-        required=False,
-        default="no",
-    ),
+    PRIVATE,
 )
 
 SETTINGS = (
@@ -161,7 +156,7 @@ def _service_account(settings: Mapping[str, str], scopes: tuple[str, ...]) -> Se
         scopes=scopes,
         subject=settings.get("subject", ""),
         token_url=settings.get("token", ""),
-        private=settings.get("private", "no") == "yes",
+        private=is_private(settings),
     )
 
 
@@ -181,7 +176,7 @@ def _transport(settings: Mapping[str, str], auth: Auth, project: str) -> Transpo
         base_url=root,
         auth=auth,
         pace=Pace(concurrency=8, limits=_limits(settings, root, project)),
-        private=settings.get("private", "no") == "yes",
+        private=is_private(settings),
         also=(calendars.DIRECTORY,) if root == calls.GOOGLE else (),
         busy=calls.busy,
         batch=Batch(f"{root}batch/calendar/v3", _MOST_PARTS, MULTIPART, calls.clashed),

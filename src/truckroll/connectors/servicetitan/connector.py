@@ -12,14 +12,21 @@ from truckroll.connectors.servicetitan.refusals import ensure
 from truckroll.connectors.servicetitan.site import (
     PAST_DAYS,
     api_address,
-    is_private,
     past_days,
     tenant_of,
     token_address,
     zone_of,
 )
 from truckroll.kit.auth import OAuth2, OAuthApp
-from truckroll.kit.contract import Connector, Resource, Scope, Session, Setting
+from truckroll.kit.contract import (
+    PRIVATE,
+    Connector,
+    Resource,
+    Scope,
+    Session,
+    Setting,
+    is_private,
+)
 from truckroll.kit.errors import GiveUp
 from truckroll.kit.grants import Grants
 from truckroll.kit.http import Limit, Pace, Transport, expect
@@ -67,12 +74,7 @@ SETTINGS = (
     Setting("hold_reason", "The reason (name or id) with which visits are held", required=False),
     Setting("api", "Another address of the interface, for a test system", required=False),
     Setting("auth", "Another address for tokens, for a test system", required=False),
-    Setting(
-        "private",
-        "May these addresses lie in your own network? (yes or no)",
-        required=False,
-        default="no",
-    ),
+    PRIVATE,
 )
 
 
