@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from truckroll.kit import outcomes
+from truckroll.kit import outcomes, watch
 from truckroll.kit.addresses import CheckedResolver, Lookup, checked_url, same_site, system_lookup
 from truckroll.kit.answers import Response, expect
 from truckroll.kit.batch import Batch, Gatherer, Outgoing
@@ -375,17 +375,17 @@ class Client:
             raise outcomes.paused(self.system, self._gate.paused)
         async with self._gate.turn(job.weight):
             self._calls += 1
-            started, status = self._timing.monotonic(), 0
+            started, answer = self._timing.monotonic(), Response(0, {}, b"", "")
             try:
                 async with asyncio.timeout(self._limits.total_seconds):
-                    response = await self._exchange(job, method, target, headers, body)
-                status = response.status
-                return replace(response, url=str(url))  # not the one with a key in its query
+                    answer = await self._exchange(job, method, target, headers, body)
+                return replace(answer, url=str(url))  # not the one with a key in its query
             except TimeoutError:
                 raise _LostError(_SLOW, sent=job.sent) from None
             finally:
                 ms = round((self._timing.monotonic() - started) * 1000)
-                self.log.append(Call(method, redact(url.raw_path), status, ms))
+                self.log.append(Call(method, redact(url.raw_path), answer.status, ms))
+                watch.called(self.account, self.system, answer.status, answer.headers)
 
     async def _proven(self, job: _Job, url: URL) -> tuple[dict[str, str], URL]:
         """Return headers and address with the proof of identity, where the site may have it."""

@@ -1,12 +1,15 @@
 """The whole store of a tenant."""
 
 from truckroll.store.accounts import AccountsStore
+from truckroll.store.alerts import AlertsStore
 from truckroll.store.performing import PerformingStore
 from truckroll.store.planning import PlanningStore
 from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.runs import RunsStore
 from truckroll.store.stories import StoriesStore
+from truckroll.store.watch import WatchStore
+from truckroll.store.webhooks import WebhooksStore
 from truckroll.sync import ports
 
 
@@ -18,6 +21,9 @@ class Store(
     AccountsStore,
     RecipesStore,
     StoriesStore,
+    WatchStore,
+    AlertsStore,
+    WebhooksStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.kit import watch
 from truckroll.kit.contract import (
     Change,
     Draft,
@@ -133,7 +134,9 @@ class Performer:
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
         try:
-            outcome = await perform_step(hand, scope, opened, now=self._now)
+            step = opened.step
+            with watch.span("write", account=step.account, link=step.link, step=opened.id):
+                outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error
             return self._later(opened, error.says)
