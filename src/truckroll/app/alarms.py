@@ -27,14 +27,14 @@ _NAMED = 3
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules look at. `open` are code and subject of the alerts that are open."""
+    """What the rules look at. `open` says since when alerts are open, by code and subject."""
 
     now: datetime
     accounts: Sequence[AccountFresh]
     runs: Sequence[LastRun] = ()
     endpoints: Sequence[Endpoint] = ()
     channels: Mapping[str, str] = {}
-    open: frozenset[tuple[str, str]] = frozenset()
+    open: Mapping[tuple[str, str], datetime] = {}
 
 
 def findings(facts: Facts) -> list[Finding]:
@@ -100,7 +100,10 @@ def _failing(accounts: Sequence[AccountFresh], facts: Facts, about: str) -> bool
     last = max((one.last_failed for one in watches if one.last_failed), default=None)
     heard = max((one.last_answered for one in watches if one.last_answered), default=None)
     if first is None or last is None:
-        return not answered and ("system_down", about) in facts.open
+        since = facts.open.get(("system_down", about))
+        return since is not None and all(
+            one.answered_at is None or one.answered_at < since for one in watches
+        )
     if answered + failed >= _CALLS and answered < _HALF * (answered + failed):
         return True
     silent = heard is None or heard < first or facts.now - heard >= _CERTAIN

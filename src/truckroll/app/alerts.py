@@ -69,7 +69,7 @@ async def look(
         runs=await hub.store.last_runs(),
         endpoints=await hub.store.endpoints(),
         channels=await hub.store.failing_channels(),
-        open=frozenset((one.code, one.about) for one in open_),
+        open={(one.code, one.about): one.opened_at for one in open_},
     )
     return await hub.store.settle_alerts(findings(facts), at=now)
 

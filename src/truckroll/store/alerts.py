@@ -99,9 +99,10 @@ class AlertsStore(Base):
                     closed.append(row[0])
                     await cursor.execute(SQL["close_alert"], {"id": row[0], "at": at})
             await cursor.execute(SQL["tell_opened"], {"at": at})
-            told = cursor.rowcount
+            told = len(await cursor.fetchall())
             await cursor.execute(SQL["tell_closed"], {"ids": closed, "at": at})
-        return Settled(len(opened), len(closed), told + cursor.rowcount)
+            told += len(await cursor.fetchall())
+        return Settled(len(opened), len(closed), told)
 
     async def alerts(self, *, at: datetime, closed: bool = False, limit: int = 100) -> list[Alert]:
         """Return the open alerts, and with `closed` also those that are over, newest first."""

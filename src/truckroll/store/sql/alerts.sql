@@ -28,12 +28,14 @@ with told as (
   returning id)
 insert into alert_message (alert, channel, what, made_at, next_at)
 select told.id, c.id, 'opened', %(at)s, %(at)s from told cross join alert_channel c
+returning id
 
 -- name: tell_closed
 insert into alert_message (alert, channel, what, made_at, next_at)
 select alert, channel, 'closed', %(at)s, %(at)s from alert_message
 where alert = any(%(ids)s::bigint[]) and what = 'opened'
 on conflict do nothing
+returning id
 
 -- name: alerts
 select a.id, a.code, a.about, a.says, a.act, a.opened_at, a.closed_at, a.told_at,

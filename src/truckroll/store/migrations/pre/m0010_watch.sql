@@ -257,6 +257,9 @@ create trigger tell_closed after update of closed_at on alert for each row
   when (old.closed_at is null and new.closed_at is not null) execute function tell_alert();
 
 -- After the guard.
+-- What is sealed is sealed for its id, which is therefore known before.
+grant usage on sequence webhook_endpoint_id_seq, alert_channel_id_seq to truckroll_app;
+
 -- Who has something to do, over all tenants: ids alone. The owner is bound by row-level security
 -- like everybody else, so it needs policies of its own to look.
 create policy watch_owner on workspace for select to current_user using (true);
