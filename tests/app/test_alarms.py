@@ -110,8 +110,9 @@ async def test_a_sign_in_that_died_is_told_at_once_and_once(office):
 async def test_an_account_that_is_not_used_is_told_before_its_sign_in_dies(office):
     await office.read()
     await office.called(answered=1)
-    office.clock.now = max(office.clock.now, (await office.hub.store.account_watches(
-        since=AT, at=AT))[0].added_at)
+    office.clock.now = max(
+        office.clock.now, (await office.hub.store.account_watches(since=AT, at=AT))[0].added_at
+    )
     await office.read()
     office.clock.go(days=39)
     assert await codes(office) == []

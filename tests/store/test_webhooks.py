@@ -22,7 +22,9 @@ async def endpoint(store, *types, url="https://x.example/hook"):
 
 async def told(store):
     due = await store.take_deliveries(at=AT + SOON, lease=LEASE, each=100)
-    return [(one.type, __import__("json").loads(one.data)) for one in sorted(due, key=lambda d: d.id)]
+    return [
+        (one.type, __import__("json").loads(one.data)) for one in sorted(due, key=lambda d: d.id)
+    ]
 
 
 async def types(store):
@@ -45,7 +47,9 @@ async def test_no_event_holds_what_a_record_holds(store, database_url):
     await endpoint(store)
     await world.synced(seen("1", {"title": "Canary at 12 Elm St"}))
     with psycopg.connect(database_url) as connection:
-        (text,) = connection.execute("select string_agg(data::text, '') from truckroll.webhook_event").fetchone()
+        (text,) = connection.execute(
+            "select string_agg(data::text, '') from truckroll.webhook_event"
+        ).fetchone()
     assert text
     assert "Canary" not in text
 
@@ -58,7 +62,9 @@ async def test_what_is_rolled_back_is_not_told(store, database_url):
     with psycopg.connect(database_url) as connection:
         connection.execute("select set_config('truckroll.tenant', '1', true)")
         connection.execute("set local search_path = truckroll")
-        connection.execute("update step set kind = 'done', done_at = now() where id = %s", [opened.id])
+        connection.execute(
+            "update step set kind = 'done', done_at = now() where id = %s", [opened.id]
+        )
         connection.rollback()
     assert await told(store) == []
     await world.finish(opened, "refused", says="no")
@@ -83,7 +89,10 @@ async def test_holds_are_told_when_they_come_and_when_they_go(store):
     await world.journal(await world.link(link.id))
     assert await told(store) == [
         ("record.held", {"link": link.id, "mirror": world.mirror, "reasons": ["person_unmapped"]}),
-        ("hold.released", {"link": link.id, "mirror": world.mirror, "reasons": ["person_unmapped"]}),
+        (
+            "hold.released",
+            {"link": link.id, "mirror": world.mirror, "reasons": ["person_unmapped"]},
+        ),
     ]
 
 
@@ -91,9 +100,13 @@ async def test_conflicts_and_runs_are_told(store):
     world = await make_world(store)
     await endpoint(store)
     (link,) = await world.adopted()
-    await world.journal(link, notes=(Note("lost", "10:00 stands, 11:00 does not"), Note("matched", "x")))
+    await world.journal(
+        link, notes=(Note("lost", "10:00 stands, 11:00 does not"), Note("matched", "x"))
+    )
     async with store.run(world.recipe, "apply") as run:
-        await store.end_run(run, {"writes": 3, "held": 1, "failed": 0, "stopped": [], "problems": []})
+        await store.end_run(
+            run, {"writes": 3, "held": 1, "failed": 0, "stopped": [], "problems": []}
+        )
     async with store.run(world.recipe, "apply"):
         pass
     found = await told(store)
@@ -201,7 +214,9 @@ async def test_an_owner_without_powers_can_look_over_tenants_too(store, database
     await endpoint(store)
     await world.synced()
     with psycopg.connect(database_url) as connection:
-        connection.execute("create role plain_owner nologin; grant usage, create on schema truckroll to plain_owner")
+        connection.execute(
+            "create role plain_owner nologin; grant usage, create on schema truckroll to plain_owner"
+        )
         for table in ("workspace", "webhook_delivery", "alert_message"):
             connection.execute(f"alter table truckroll.{table} owner to plain_owner")
             connection.execute(f"alter policy watch_owner on truckroll.{table} to plain_owner")
