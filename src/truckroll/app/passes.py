@@ -47,7 +47,7 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
     installed = await load_installed(hub, recipe)
     report = Report()
     async with open_job(hub, installed) as job:
-        await observe(job, report)
+        await _read(hub, job, report)
         await adopt(job, "source")
         decisions = await _planned(job, report)
         report.steps = [step for one in decisions for step in one.steps]
@@ -57,6 +57,13 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
         report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
         view = await _view(hub, installed, job, report, run=None)
         return await _matched(job, decisions, view)
+
+
+async def _read(hub: Hub, job: Job, report: Report) -> None:
+    """Read every scope, and keep what that proves of each."""
+    began = hub.now()
+    await observe(job, report)
+    await hub.store.note_reads(report.scopes, began=began)
 
 
 async def _matched(job: Job, decisions: Sequence[Decision], view: PassView) -> PassView:
@@ -107,7 +114,7 @@ async def apply(
     async with open_job(hub, installed) as job, _alone(job, "apply") as (work, run):
         if started is not None:
             started(run)
-        await observe(work, report)
+        await _read(hub, work, report)
         await adopt(work, "source")
         tally, foreseen = await foresee(work, report.waiting)
         report.stops = await check(work, report, tally, confirmed=confirmed, hour=HOUR)

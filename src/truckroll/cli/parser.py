@@ -62,6 +62,7 @@ def make_parser() -> Parser:
     _subscriptions(commands)
     _rights(commands)
     _keeping(commands)
+    _watch(commands)
     return parser
 
 
@@ -391,6 +392,55 @@ def _keeping(commands: Sub) -> None:
     upgrade.add_argument(
         "--finish", action="store_true", help="the version before will not be used here again"
     )
+
+
+def _watch(commands: Sub) -> None:
+    top = _command(commands, "top", "top:show", "show how fresh everything is, and what waits")
+    top.add_argument("--once", action="store_true", help="one glance, then end")
+    promise = _command(
+        commands, "promise", "top:promise", "say how old an account's reads may grow"
+    )
+    promise.add_argument("name", help="the account")
+    promise.add_argument("length", metavar="15m", help="or: default")
+    group = _group(commands, "alerts", "what asks for somebody, and who is told")
+    listed = _command(group, "list", "alerts:listed", "show what asks for somebody")
+    listed.add_argument("--all", action="store_true", help="what is over as well")
+    _command(group, "channels", "alerts:channels", "show over which channels alerts are told")
+    add = _command(group, "add", "alerts:add", "tell alerts over mail, Slack or a webhook")
+    add.add_argument("name", help="what you call it")
+    add.add_argument("kind", help="mail, slack or webhook")
+    says = "a setting: host, port, user, from, to, tls, url, private"
+    _set_option(add, says)
+    says = "read the password, or Slack's address, from standard input"
+    add.add_argument("--secret-stdin", action="store_true", help=says)
+    _command(group, "test", "alerts:test", "send a test over a channel").add_argument("name")
+    _command(group, "remove", "alerts:remove", "remove a channel").add_argument("name")
+    silence = _command(group, "silence", "alerts:silence", "tell nobody of an alert for a while")
+    silence.add_argument("number", type=int, metavar="ALERT")
+    silence.add_argument("--for", dest="length", default="24h", metavar="24h", help="for how long")
+    _webhooks(_group(commands, "webhooks", "other programs that hear of events"))
+
+
+def _webhooks(group: Sub) -> None:
+    add = _command(group, "add", "webhooks:add", "let an address hear of events")
+    add.add_argument("url")
+    says = "a type of event, as record.written; may be given again (else all)"
+    add.add_argument("--event", action="append", default=[], metavar="TYPE", help=says)
+    says = "whether it may stand in your own network"
+    add.add_argument("--private", choices=("yes", "no"), default="no", help=says)
+    _command(group, "list", "webhooks:listed", "show the addresses")
+    for name, says in (
+        ("remove", "forget an address and what waits for it"),
+        ("resume", "go on with a paused address"),
+        ("test", "deliver a test event now"),
+    ):
+        one = _command(group, name, f"webhooks:{name}", says)
+        one.add_argument("number", type=int, metavar="WEBHOOK")
+    log = _command(group, "log", "webhooks:log", "show deliveries and their answers")
+    log.add_argument("webhook", type=int, nargs="?", metavar="WEBHOOK")
+    log.add_argument("--limit", type=int, default=20)
+    again = _command(group, "redeliver", "webhooks:redeliver", "deliver an event once more")
+    again.add_argument("number", type=int, metavar="DELIVERY")
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

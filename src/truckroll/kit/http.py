@@ -13,7 +13,7 @@ from typing import NamedTuple
 import aiohttp
 from yarl import URL
 
-from truckroll.kit import breaker, outcomes
+from truckroll.kit import breaker, outcomes, watch
 from truckroll.kit.addresses import CheckedResolver, Lookup, checked_url, same_site, system_lookup
 from truckroll.kit.answers import Response, expect
 from truckroll.kit.batch import Gatherer, Outgoing
@@ -308,21 +308,23 @@ class Client:
         """Send, log, and tell the breaker how the system answered."""
         headers, target = await self._proven_or_out(job, turn, url)
         self._calls += 1
-        started, status = self._timing.monotonic(), 0
+        started, response = self._timing.monotonic(), Response(0, {}, b"", "")
         try:
             async with asyncio.timeout(self._limits.total_seconds):
                 response = await self._exchange(job, method, target, headers, body)
-            status = response.status
         except (TimeoutError, _LostError) as error:
             lost = error if isinstance(error, _LostError) else _LostError(_SLOW, sent=job.sent)
             await turn.failed(f"{self.system} {lost.says}")
             raise lost from None
         finally:
             ms = round((self._timing.monotonic() - started) * 1000)
-            self.log.append(Call(method, redact(url.raw_path), status, ms))
-        if not outcomes.is_answer(status) and not outcomes.asks_for_pause(response, self.busy):
+            self.log.append(Call(method, redact(url.raw_path), response.status, ms))
+            watch.called(self.account, self.system, response.status, response.headers)
+        if not outcomes.is_answer(response.status) and not outcomes.asks_for_pause(
+            response, self.busy
+        ):
             await turn.failed(f"{self.system} has failures of its own")
-        elif status != 401:  # noqa: PLR2004 -- a renewed sign-in decides about that one
+        elif response.status != 401:  # noqa: PLR2004 -- a renewed sign-in decides about that one
             await turn.well()
         return replace(response, url=str(url))  # not the one with a key in its query
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -46,6 +47,19 @@ class Stores:
     def of(self, tenant: int) -> Store:
         """Return a tenant's store; it sees and writes that tenant's rows alone."""
         return Store(self.pool, tenant, self.keyring)
+
+    async def tenants(self) -> list[int]:
+        """Return the tenants there are."""
+        return await self._ids("select watched_tenants()")
+
+    async def tenants_to_tell(self, at: datetime) -> list[int]:
+        """Return the tenants with messages or webhook deliveries that are due."""
+        return await self._ids(f"select tenants_to_tell('{at.isoformat()}')")
+
+    async def _ids(self, query: str) -> list[int]:
+        nobody = self.of(0)._connection(query.encode())  # noqa: SLF001 -- the store's own opening
+        async with nobody as (_, answer):
+            return [int(row[0]) async for row in answer]
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """The whole store of a tenant."""
 
 from truckroll.store.accounts import AccountsStore
+from truckroll.store.alerts import AlertsStore
 from truckroll.store.audit import AuditStore
 from truckroll.store.due import DueStore
 from truckroll.store.grants import GrantsStore
@@ -18,6 +19,8 @@ from truckroll.store.slots import SlotsStore
 from truckroll.store.stories import StoriesStore
 from truckroll.store.tenants import TenantsStore
 from truckroll.store.timetable import TimetableStore
+from truckroll.store.watch import WatchStore
+from truckroll.store.webhooks import WebhooksStore
 from truckroll.sync import ports
 
 
@@ -40,6 +43,9 @@ class Store(
     AuditStore,
     RepliesStore,
     SlotsStore,
+    WatchStore,
+    AlertsStore,
+    WebhooksStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 

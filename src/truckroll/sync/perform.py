@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.kit import watch
 from truckroll.kit.contract import (
     Change,
     Draft,
@@ -152,8 +153,11 @@ class Performer:
         if self._slots is not None and (says := await self._slots.take(opened)):
             return self._taken(opened, says)
         try:
+            step = opened.step
+            span = watch.span("write", account=step.account, link=step.link, step=opened.id)
             async with self._guard():
-                outcome = await perform_step(hand, scope, opened, now=self._now)
+                with span:
+                    outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error
             return self._later(opened, error.says)

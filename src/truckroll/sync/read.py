@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.kit import watch
 from truckroll.kit.contract import Item, Missing, Page, Resource, Seen, Session
 from truckroll.kit.errors import RetryLater, StartOver, VendorError
 from truckroll.model.time import AllDay, Timed
@@ -70,6 +71,21 @@ async def read_scope(
     An expired cursor starts a full read beside the old state: the cursor moves, and absence
     speaks, only when it is complete. An error leaves cursor and records as they are.
     """
+    with watch.span("read", account=scope.account, scope=scope.id):
+        report = await _read_scope(store, resource, session, scope, now=now)
+    result = report.code or ("complete" if report.complete else "changes")
+    watch.count("reads", system=session.system, result=result)
+    return report
+
+
+async def _read_scope(
+    store: Reading,
+    resource: Resource,
+    session: Session,
+    scope: StoredScope,
+    *,
+    now: Callable[[], datetime],
+) -> ScopeReport:
     held = _with_known(session, HeldVersions(store, scope.id))
     try:
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.kit import watch
 from truckroll.kit.errors import SignIn
 from truckroll.model.records import KINDS
 from truckroll.sync.brakes import Brake, Emptied, Width, brakes
@@ -82,6 +83,7 @@ class Report:
     """What a pass found and did: `steps` were planned, `done` were carried out.
 
     `stopped_accounts` were left alone, with the reason; those in `signed_out` need a sign-in.
+    `due_since` is when the links became due whose writes are on their way.
     """
 
     scopes: list[ScopeReport] = field(default_factory=list)
@@ -93,6 +95,7 @@ class Report:
     stops: tuple[Brake, ...] = ()
     stopped_accounts: dict[int, str] = field(default_factory=dict)
     signed_out: frozenset[int] = frozenset()
+    due_since: dict[int, datetime | None] = field(default_factory=dict)
 
     @property
     def waiting(self) -> frozenset[int]:
@@ -190,7 +193,9 @@ async def planned(
         after = links[-1].id
         matcher = await _matcher(job, links, given)
         ctx = await job.context(links, matcher.find, waiting)
-        yield await _decided(job, links, ctx)
+        with watch.span("plan", recipe=job.recipe, links=len(links)):
+            decisions = await _decided(job, links, ctx)
+        yield decisions
         given |= matcher.given
         if len(links) < BATCH:
             return
@@ -359,8 +364,12 @@ async def perform(
 
     def heard(outcome: Outcome, opened: OpenStep) -> None:
         report.outcomes[outcome.kind] += 1
+        watch.count("writes", op=opened.step.op, result=outcome.kind)
+        since = report.due_since.pop(opened.step.link, None)
         if outcome.kind == "done":
             report.done.append(opened.step)
+            if since is not None:
+                watch.measure("processing", (job.now() - since).total_seconds())
         else:
             report.failures.append((opened.step, outcome))
         if progress is not None:
@@ -463,6 +472,9 @@ async def _feed(
     try:
         async for decisions in batches:
             opened = await job.store.journal(run, decisions, at=at)
+            report.due_since |= {
+                step.link: one.link.look_at for one in decisions for step in one.steps
+            }
             report.decisions.extend(
                 msgspec.structs.replace(one, steps=()) for one in decisions if one.holds
             )

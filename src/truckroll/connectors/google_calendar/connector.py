@@ -139,7 +139,7 @@ def consent(settings: Mapping[str, str]) -> OAuthApp | None:
         scopes=CALENDAR,
         secret_in_body=True,
         extra={"access_type": "offline", "prompt": "consent"},
-        private=settings.get("private", "no") == "yes",
+        private=is_private(settings),
     )
 
 

@@ -1,0 +1,131 @@
+"""top, alerts and webhooks, as people type them."""
+
+import asyncio
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from standardwebhooks import Webhook
+
+from cli.conftest import Desk, job
+from truckroll.app import alerts
+from truckroll.app.bootstrap import open_hub
+
+
+@pytest.fixture
+def plain_desk(tmp_path, capsys, monkeypatch, database_url):
+    """Return a desk without calendars."""
+    monkeypatch.setenv("TRUCKROLL_DATABASE", database_url)
+    made = Desk(tmp_path / "home", tmp_path, capsys)
+    made.well("init")
+    return made
+
+
+@pytest.fixture
+def receiver():
+    got = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((dict(self.headers), body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    server.got = got
+    server.url = f"http://127.0.0.1:{server.server_port}/hook"
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_top_shows_freshness_against_its_promise_and_doctor_says_what_is_late(desk):
+    desk.work(job("J-1"))
+    before = desk("top", "--once")
+    assert "never read of 15 min" in before.out
+    desk.well("apply")
+    after = desk.well("top", "--once")
+    assert "just now of 15 min" in after.out
+    assert "followed its changes to the end: none" in after.out
+    assert "0 records due · 0 held · 0 alerts" in after.out
+    (line,) = [one for one in desk.well("top", "--json").json["accounts"] if one["name"] == "jobs"]
+    assert (line["records"], line["late"], line["promise_seconds"]) == (1, 0, 900)
+    desk.well("promise", "field", "3h")
+    assert "promise 3 h" in desk("doctor").out
+
+
+def test_what_asks_for_somebody_is_listed_and_silenced(plain_desk):
+    desk = plain_desk
+    assert "nothing asks for you" in desk.well("alerts", "list").out
+    url = desk("webhooks", "add", "http://127.0.0.1:9/", "--private", "yes")
+    assert url.code == 0
+
+    async def pause_and_look():
+        async with open_hub(desk.home) as hub:
+            await hub.store.pause_endpoint(1, "it is gone.", at=hub.now())
+            await alerts.look(hub)
+
+    asyncio.run(pause_and_look())
+    ran = desk("alerts", "list")
+    assert ran.code == 1
+    assert "Webhook 1 to 127.0.0.1 is paused: it is gone. Its events wait." in ran.out
+    assert "→ truckroll webhooks resume 1" in ran.out
+    assert "nobody is told of it until" in desk.well("alerts", "silence", "1", "--for", "8h").out
+    (one,) = desk("alerts", "list", "--json").json["alerts"]
+    assert one["silenced_until"]
+    assert desk("webhooks", "list").code == 1
+    desk.well("webhooks", "resume", "1")
+    desk.well("webhooks", "list")
+
+
+def test_a_channel_is_added_tested_and_removed(plain_desk, receiver):
+    desk = plain_desk
+    assert "nobody is told of alerts yet" in desk.well("alerts", "channels").out
+    ran = desk.well(
+        *("alerts", "add", "pager", "webhook", "--set", f"url={receiver.url}"),
+        *("--set", "private=yes", "--json"),
+    )
+    secret = ran.json["secret"]
+    desk.well("alerts", "test", "pager")
+    ((headers, body),) = receiver.got
+    assert Webhook(secret).verify(body, headers)["data"]["code"] == "test"
+    listed = desk.well("alerts", "channels")
+    assert "pager  webhook" in listed.out
+    assert secret not in listed.out
+    desk.well("alerts", "remove", "pager")
+    ran = desk("alerts", "test", "pager")
+    assert ran.code == 2
+    assert 'there is no channel "pager"' in ran.err
+
+
+def test_a_webhook_is_added_tested_and_its_log_read(plain_desk, receiver):
+    desk = plain_desk
+    added = desk.well(
+        "webhooks", "add", receiver.url, "--private", "yes", "--event", "run.finished"
+    )
+    assert "whsec_" in added.out
+    assert "whsec_" not in desk.well("webhooks", "list").out
+    ran = desk.well("webhooks", "test", "1")
+    assert "webhook.test  to webhook 1: taken after" in ran.out
+    assert len(receiver.got) == 1
+    (line,) = desk.well("webhooks", "log", "--json").json["deliveries"]
+    assert (line["status"], line["attempts"]) == (204, 1)
+    desk.well("webhooks", "redeliver", str(line["id"]))
+    assert [json.loads(body)["type"] for _, body in receiver.got] == ["webhook.test"] * 2
+    desk.well("webhooks", "remove", "1")
+    ran = desk("webhooks", "test", "1")
+    assert (ran.code, ran.err.strip()) == (2, "there is no webhook 1; see  truckroll webhooks list")
+
+
+def test_a_webhook_into_the_house_is_refused(plain_desk):
+    ran = plain_desk("webhooks", "add", "http://127.0.0.1:9/")
+    assert ran.code == 2
+    assert "private network" in ran.err
