@@ -79,23 +79,54 @@ def as_it_is(value: Value) -> Value:
     return value
 
 
-class Shape:
-    """What a side's records should show, by its lines: `slots` are all, `made` those not plain."""
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """The `render` of a slot that shows `instead` of a private record's content."""
 
-    __slots__ = ("made", "slots")
+    render: Callable[[Fields], Value | Problem]
+    instead: Value
+
+    def __call__(self, fields: Fields) -> Value | Problem:
+        """Return the slot's value; `instead` where the record is private."""
+        return self.instead if fields.get("private") is True else self.render(fields)
+
+
+class Shape:
+    """What a side's records should show, by its lines.
+
+    `slots` are all, each with None; `made` are the lines that are not plain. How a slot is
+    filled is settled here once, for records are many.
+    """
+
+    __slots__ = ("_copied", "_lines", "_rendered", "made", "slots")
 
     def __init__(self, lines: tuple[Line, ...]) -> None:
-        self.slots = dict.fromkeys(line.slot for line in lines)
+        self.slots: Mapping[str, None] = dict.fromkeys(line.slot for line in lines)
         self.made = tuple(line for line in lines if not line.plain)
+        self._lines = lines
+        # A record that is not private is shown by what stands behind the mask.
+        renders = [
+            (line, line.render.render if isinstance(line.render, Masked) else line.render)
+            for line in lines
+        ]
+        self._copied = tuple(
+            (line.slot, render.field if isinstance(render, Itself) else line.slot)
+            for line, render in renders
+        )
+        self._rendered = tuple(
+            (line.slot, line.inputs[0], render, line.want)
+            for line, render in renders
+            if not isinstance(render, Itself)
+        )
 
     def fill(self, fields: Fields) -> dict[str, Value | Problem]:
         """Return by slot what the mirror's values make; None where nothing is known of a slot."""
         known = fields.get
-        shows: dict[str, Value | Problem] = {slot: known(slot) for slot in self.slots}
-        for line in self.made:
-            shows[line.slot] = (
-                line.render(fields) if line.inputs[0] in fields else line.want(fields)
-            )
+        if known("private") is True:
+            return {line.slot: line.want(fields) for line in self._lines}
+        shows: dict[str, Value | Problem] = {slot: known(field) for slot, field in self._copied}
+        for slot, first, render, want in self._rendered:
+            shows[slot] = render(fields) if first in fields else want(fields)
         return shows
 
 
