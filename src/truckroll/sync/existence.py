@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
-from truckroll.recipes.mirror import GateContext, Place, Problem
+from truckroll.recipes.mirror import GateContext, Problem
 from truckroll.sync.fold import LEFT, gather, keyless
 from truckroll.sync.merge import wanted
 from truckroll.sync.types import End, FieldHold, Hold, Side
@@ -29,34 +29,47 @@ def line_up(work: Work) -> None:
     that folds, one of the source ends speaks for all.
     """
     folds = work.ctx.mirror.fold is not None
-    places: dict[tuple[str, int, int], list[At]] = {}
+    sources: list[At] = []
+    places: dict[Spot, list[At]] = {}
     for at in work.ends:
-        if at.state == "gone" and not at.end.external_id:
-            continue  # never made
         end = at.end
-        if folds and end.side == "source":
-            continue
-        spot = ("source", 0, 0) if end.side == "source" else ("target", end.account, end.scope)
-        places.setdefault(spot, []).append(at)
-    for (side, _, _), here in places.items():
+        if at.state == "gone" and not end.external_id:
+            continue  # never made
+        if end.side == "target":
+            places.setdefault((end.account, end.scope), []).append(at)
+        elif not folds:
+            sources.append(at)
+    if sources:
+        if len(sources) > 1:
+            sources.sort(key=_generation)
+            _take_back(sources)
+            _moved_back(sources)
+        work.source = _standing(work, sources)
+    for here in places.values():
         if len(here) > 1:
-            here.sort(key=lambda at: at.end.generation)
+            here.sort(key=_generation)
             _take_back(here)
-            if side == "source":
-                _moved_back(here)
-            _seen_before(work, here[:-1])
-        at = here[-1]
-        _let_go(at)
-        if at.state == "live":
-            _spent(at)
-        if side == "source":
-            work.source = at
-        else:
-            work.followers.append(at)
+        work.followers.append(_standing(work, here))
     if folds:
         work.source = gather(work)
         if work.source is not None and work.source.state == "live":
             _spent(work.source)
+
+
+def _generation(at: At) -> int:
+    return at.end.generation
+
+
+def _standing(work: Work, here: list[At]) -> At:
+    """Return of the ends of one place the one that stands for it now."""
+    if len(here) > 1:
+        _seen_before(work, here[:-1])
+    at = here[-1]
+    if at.holds:
+        _let_go(at)
+    if at.state == "live":
+        _spent(at)
+    return at
 
 
 def _take_back(here: list[At]) -> None:
@@ -90,7 +103,7 @@ def _let_go(at: At) -> None:
 def _spent(at: At) -> None:
     if at.decided in _RULED:
         at.become("live", "")
-    held = at.holds.get("existence")
+    held = at.holds.get("existence") if at.holds else None
     if held is not None and held.reason != "undone":
         at.release("existence")
 
@@ -113,7 +126,7 @@ def gated(work: Work) -> str:
     gate_ctx = GateContext(
         now=ctx.now,
         zone=ctx.zone,
-        people=_first_place(work),
+        people=ctx.first_place,
         overlaps=ctx.overlaps,
         link_key=work.link.key,
     )
@@ -126,16 +139,6 @@ def gated(work: Work) -> str:
         synced = any(at.state != "unseen" for at in work.followers)
         return mirror.leaving if synced else "wait"
     return ""
-
-
-def _first_place(work: Work):  # type: ignore[no-untyped-def] # noqa: ANN202 -- GateContext names the type
-    def lookup(person: str) -> Place | Problem:
-        found = work.ctx.people(person)
-        if isinstance(found, Problem):
-            return found
-        return found[0] if found else Problem("person_unmapped", f"{person} has no calendar")
-
-    return lookup
 
 
 def spots(work: Work) -> dict[Spot, str] | None:
@@ -281,24 +284,28 @@ def _next(work: Work, at: At) -> At:
 
 def add(work: Work, side: Side, spot: Spot, key: str) -> At:
     """Return a new, unseen end on the bench, in the place of what stood there."""
-    before = [at.end.generation for at in work.ends if _at(at, spot)]
+    account, scope = spot
+    before = [
+        at.end.generation
+        for at in work.ends
+        if at.end.scope == scope and at.end.account == account
+    ]
     end = End(
         id=-1 - len([at for at in work.ends if at.end.id < 0]),
         side=side,
-        account=spot[0],
-        scope=spot[1],
+        account=account,
+        scope=scope,
         external_id="",
         key=key,
-        generation=1 + max(before, default=-1),
+        generation=max(before) + 1 if before else 0,
     )
     made = work.at(end)
     work.ends.append(made)
     if side == "source":
         work.source = made
     else:
-        work.followers = [*(at for at in work.followers if not _at(at, spot)), made]
+        work.followers = [
+            *(at for at in work.followers if (at.end.account, at.end.scope) != spot),
+            made,
+        ]
     return made
-
-
-def _at(at: At, spot: Spot) -> bool:
-    return (at.end.account, at.end.scope) == spot

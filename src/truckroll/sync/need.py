@@ -166,7 +166,7 @@ def _await_doubt(work: Work, at: At) -> None:
 
 def need(work: Work, at: At) -> None:
     """Plan one update with exactly the fields that an end needs."""
-    existence = at.holds.get("existence")
+    existence = at.holds.get("existence") if at.holds else None
     if at.planned or not at.weighable or (existence is not None and existence.reason != "undone"):
         return
     shows, given = work.shows(at.end.side), at.given
@@ -237,7 +237,7 @@ def _mended(at: At, slot: str, held: FieldHold, want: Value | Problem | None) ->
 
 
 def _empty(value: Value) -> bool:
-    return value is None or value in ("", ())
+    return not value and (value is None or value in ("", ()))
 
 
 def _whole(work: Work, at: At) -> dict[str, Value] | None:
@@ -250,7 +250,7 @@ def _whole(work: Work, at: At) -> dict[str, Value] | None:
             work.look_again(want.again_at)
             if slot == "when":
                 return None
-        elif slot in writes and not _empty(want):
+        elif slot in writes and (want or not _empty(want)):
             whole[slot] = want
     return whole
 

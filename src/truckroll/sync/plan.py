@@ -130,21 +130,24 @@ def _home(work: Work) -> str:
     return work.ctx.scope_label(work.source.end.scope) if work.source else "its source"
 
 
+def _origin(work: Work, source: At | None) -> str:
+    return work.ctx.scope_label(source.end.scope) if source else ""
+
+
 def _arrive(work: Work, where: dict[Spot, str], weighed: frozenset[str]) -> None:
     """Make the followers that should be there."""
     source = work.source
-    home = work.ctx.scope_label(source.end.scope) if source else ""
     here = {(at.end.account, at.end.scope): at for at in work.followers}
     wanted = []
     for spot, key in where.items():
         at = here.get(spot)
         if at is None:
             if source is not None:
-                wanted.append((add(work, "target", spot, key), f"new in {home}"))
+                wanted.append((add(work, "target", spot, key), f"new in {_origin(work, source)}"))
         elif at.state != "live":
             revived = revive(work, at, weighed)
             if revived is not None:
-                wanted.append((revived, _back(work, at, home)))
+                wanted.append((revived, _back(work, at, _origin(work, source))))
     if wanted:
         make(work, wanted, lambda at: _may_originate(work, source, at))
 
