@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from truckroll.model.time import AllDay, Timed, same_when, zone_info
+from truckroll.model.time import AllDay, Timed, instant, same_when, zone_info
 
 
 class Address(msgspec.Struct, frozen=True, tag="address", omit_defaults=True, gc=False):
@@ -140,11 +140,16 @@ class Kind(msgspec.Struct, frozen=True):
 def _start_key(fields: Fields) -> str | None:
     when = fields.get("when")
     if isinstance(when, Timed):
-        text = when.begins.isoformat(timespec="seconds")  # strftime takes five times as long
-        return text.removesuffix("+00:00").replace("-", "").replace(":", "") + "Z"
+        return _instant_key(when.start, when.zone, when.fold)
     if isinstance(when, AllDay):
         return when.start.strftime("%Y%m%d")
     return None
+
+
+@lru_cache(maxsize=8192)  # visits share their starts
+def _instant_key(start: datetime, zone: str, fold: int) -> str:
+    text = instant(start, zone, fold).isoformat(timespec="seconds")  # strftime is slow
+    return text.removesuffix("+00:00").replace("-", "").replace(":", "") + "Z"
 
 
 APPOINTMENT = Kind(

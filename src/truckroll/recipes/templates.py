@@ -193,7 +193,10 @@ def _reading(names: Names, clean: Callable[[str], str]) -> Callable[[Fields], st
         return readings[0]
 
     def first(fields: Fields) -> str:
-        return next((text for read in readings if (text := read(fields))), "")
+        for read in readings:
+            if text := read(fields):
+                return text
+        return ""
 
     return first
 

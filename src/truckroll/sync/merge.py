@@ -94,10 +94,10 @@ def _take_in(work: Work, source: At) -> frozenset[str]:
             del said[line.slot]
         elif line.invert is not None:
             agreed[line.inputs[0]] = meant
-    shows: dict[str, Value | Problem] = {**shape.slots, **agreed}
+    shows = shape.fill(agreed)
     given = said.copy()
     for line in shape.made:
-        shows[line.slot] = want = line.want(agreed)
+        want = shows.get(line.slot)
         if line.slot in said and want is not None and not isinstance(want, Problem):
             given[line.slot] = want
     work.agree_all(agreed, source, shows)

@@ -170,11 +170,11 @@ def need(work: Work, at: At) -> None:
     if at.planned or not at.weighable or (existence is not None and existence.reason != "undone"):
         return
     shows, given = work.shows(at.end.side), at.given
-    if not at.holds and [*map(given.get, shows)] == [*shows.values()]:
+    if not at.holds and given == shows:
         return
     fields: dict[str, Value] = {}
     for line in at.lines:
-        slot, want = line.slot, shows[line.slot]
+        slot, want = line.slot, shows.get(line.slot)
         if want is None and work.agreed.keys().isdisjoint(line.inputs):
             continue  # nobody ever spoke of it, so what stands there was not given by us
         if _needed(work, at, slot, want):

@@ -180,8 +180,8 @@ class Work(msgspec.Struct, eq=False, gc=False):
     def shows(self, side: Side) -> dict[str, Value | Problem]:
         """Return what the ends of a side should show by what is agreed, by slot.
 
-        None is where nothing is known of a slot. All ends of a side should show the same, so it
-        is worked out once.
+        A slot of which nothing is known is None, or is not there. All ends of a side should show
+        the same, so it is worked out once.
         """
         found = self._shows.get(side)
         if found is None:
