@@ -12,12 +12,16 @@ from truckroll.sync.merge import wanted
 from truckroll.sync.types import End, FieldHold, Hold, Side
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from truckroll.model.records import Fields
+    from truckroll.recipes.mirror import Gate
+    from truckroll.sync.context import Context
     from truckroll.sync.work import At, Work
 
 Spot = tuple[int, int]  # account and scope: where one follower may be
-_RULED = frozenset({"propagate", "cancel", "unlink", "recreate"})
+RULED = frozenset({"propagate", "cancel", "unlink", "recreate"})
 
 
 def line_up(work: Work) -> None:
@@ -101,7 +105,7 @@ def _let_go(at: At) -> None:
 
 
 def _spent(at: At) -> None:
-    if at.decided in _RULED:
+    if at.decided in RULED:
         at.become("live", "")
     held = at.holds.get("existence") if at.holds else None
     if held is not None and held.reason != "undone":
@@ -123,22 +127,31 @@ def gated(work: Work) -> str:
         gates = (("keyed", keyless(mirror.fold)),)
     if not gates:
         return ""
-    gate_ctx = GateContext(
+    problem = failing(gates, work.agreed, work.link.key, ctx)
+    if problem is None:
+        return ""
+    work.hold_link(problem.reason, problem.detail, problem.release)
+    work.look_again(problem.again_at)
+    synced = any(at.state != "unseen" for at in work.followers)
+    return mirror.leaving if synced else "wait"
+
+
+def failing(
+    gates: Sequence[tuple[str, Gate]], agreed: Fields, link_key: str, ctx: Context
+) -> Problem | None:
+    """Return why what is agreed does not pass the gates, by the first that it fails."""
+    around = GateContext(
         now=ctx.now,
         zone=ctx.zone,
         people=ctx.first_place,
         overlaps=ctx.overlaps,
-        link_key=work.link.key,
+        link_key=link_key,
     )
     for _, gate in gates:
-        problem = gate(work.agreed, gate_ctx)
-        if problem is None:
-            continue
-        work.hold_link(problem.reason, problem.detail, problem.release)
-        work.look_again(problem.again_at)
-        synced = any(at.state != "unseen" for at in work.followers)
-        return mirror.leaving if synced else "wait"
-    return ""
+        problem = gate(agreed, around)
+        if problem is not None:
+            return problem
+    return None
 
 
 def spots(work: Work) -> dict[Spot, str] | None:
@@ -184,7 +197,7 @@ def source_gone(work: Work, source: At) -> str:
         return work.ctx.mirror.left
     held = source.holds.get("existence")
     rule: str = work.ctx.mirror.deletes
-    if source.decided in _RULED:
+    if source.decided in RULED:
         rule = source.decided
     elif held is not None and held.answer:
         rule = "propagate" if held.answer == "accept" else "unlink"
@@ -286,9 +299,7 @@ def add(work: Work, side: Side, spot: Spot, key: str) -> At:
     """Return a new, unseen end on the bench, in the place of what stood there."""
     account, scope = spot
     before = [
-        at.end.generation
-        for at in work.ends
-        if at.end.scope == scope and at.end.account == account
+        at.end.generation for at in work.ends if at.end.scope == scope and at.end.account == account
     ]
     end = End(
         id=-1 - len([at for at in work.ends if at.end.id < 0]),

@@ -18,14 +18,15 @@ from truckroll.sync.existence import (
 from truckroll.sync.fold import LEFT, astray
 from truckroll.sync.merge import merge
 from truckroll.sync.need import make, need, take_out
-from truckroll.sync.types import Hold
+from truckroll.sync.still import still
+from truckroll.sync.types import Decision, Hold
 from truckroll.sync.work import At, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from truckroll.sync.context import Context
-    from truckroll.sync.types import Decision, Link
+    from truckroll.sync.types import Link
 
 
 def plan(links: Iterable[Link], ctx: Context) -> Iterator[Decision]:
@@ -36,6 +37,13 @@ def plan(links: Iterable[Link], ctx: Context) -> Iterator[Decision]:
 
 def plan_link(link: Link, ctx: Context) -> Decision:
     """Decide about one link: what is agreed now, which writes follow, and what waits."""
+    if still(link, ctx):
+        return Decision(link=link, changed=False)
+    return decide(link, ctx)
+
+
+def decide(link: Link, ctx: Context) -> Decision:
+    """Decide about one link by all the rules."""
     work = Work(link, ctx)
     if link.state == "ended":
         _seen_again(work)
