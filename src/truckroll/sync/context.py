@@ -89,3 +89,10 @@ class Context:
     doubtful: frozenset[int] = frozenset()
     waiting: frozenset[int] = frozenset()
     churn: Callable[[int, Fields], str] = no_churn
+
+    def first_place(self, person: str) -> Place | Problem:
+        """Return the first of a person's places, or why there is none."""
+        found = self.people(person)
+        if isinstance(found, Problem):
+            return found
+        return found[0] if found else Problem("person_unmapped", f"{person} has no calendar")

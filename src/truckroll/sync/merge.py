@@ -56,7 +56,7 @@ def merge(work: Work) -> frozenset[str]:
     _answered(ends)
     drifted: list[tuple[At, Line]] = []
     for at in ends:
-        if not at.weighable or (not at.holds and at.base == at.shown):
+        if not at.weighable or (not at.holds and (at.base is at.shown or at.base == at.shown)):
             continue
         shown, base = at.shown, at.base
         for line in at.lines:
@@ -88,20 +88,22 @@ def _take_in(work: Work, source: At) -> frozenset[str]:
     shape = work.ctx.mirror.shapes["source"]
     said = {slot: value for slot, value in source.shown.items() if slot in shape.slots}
     agreed = said.copy()
-    mapped = [line for line in shape.made if line.slot in said]
-    for line in mapped:
+    for line in shape.made:
+        if line.slot not in said:
+            continue
         meant = line.invert(agreed.pop(line.slot)) if line.invert is not None else None
         if isinstance(meant, Problem):
             _hold_unmapped(work, source, line, meant)
             del said[line.slot]
         elif line.invert is not None:
             agreed[line.inputs[0]] = meant
+    shows = shape.fill(agreed)
     given = said.copy()
-    for line in mapped:
-        want = line.want(agreed)
+    for line in shape.made:
+        want = shows.get(line.slot)
         if line.slot in said and want is not None and not isinstance(want, Problem):
             given[line.slot] = want
-    work.agree_all(agreed, source.end.id)
+    work.agree_all(agreed, source, shows)
     source.settle_all(said, given)
     return frozenset(agreed)
 

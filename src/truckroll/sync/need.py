@@ -167,15 +167,15 @@ def _await_doubt(work: Work, at: At) -> None:
 
 def need(work: Work, at: At) -> None:
     """Plan one update with exactly the fields that an end needs."""
-    existence = at.holds.get("existence")
+    existence = at.holds.get("existence") if at.holds else None
     if at.planned or not at.weighable or (existence is not None and existence.reason != "undone"):
         return
     shows, given = work.shows(at.end.side), at.given
-    if not at.holds and [*map(given.get, shows)] == [*shows.values()]:
+    if not at.holds and given == shows:
         return
     fields: dict[str, Value] = {}
     for line in at.lines:
-        slot, want = line.slot, shows[line.slot]
+        slot, want = line.slot, shows.get(line.slot)
         if want is None and work.agreed.keys().isdisjoint(line.inputs):
             continue  # nobody ever spoke of it, so what stands there was not given by us
         if _needed(work, at, slot, want):
@@ -238,7 +238,7 @@ def _mended(at: At, slot: str, held: FieldHold, want: Value | Problem | None) ->
 
 
 def _empty(value: Value) -> bool:
-    return value is None or value in ("", ())
+    return not value and (value is None or value in ("", ()))
 
 
 def _whole(work: Work, at: At) -> dict[str, Value] | None:
@@ -251,7 +251,7 @@ def _whole(work: Work, at: At) -> dict[str, Value] | None:
             work.look_again(want.again_at)
             if slot == "when":
                 return None
-        elif slot in writes and not _empty(want):
+        elif slot in writes and (want or not _empty(want)):
             whole[slot] = want
     return whole
 

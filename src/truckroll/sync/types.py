@@ -1,4 +1,7 @@
-"""What the planner is given and what it decides: frozen data, no behaviour."""
+"""What the planner is given and what it decides: frozen data, no behaviour.
+
+None of it can be a part of itself, so the garbage collector need not watch it.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -15,7 +18,7 @@ Side = Literal["source", "target"]
 PERSON = 0  # in `Link.by`: a field stands on the word of a person of the hub, and of no end
 
 
-class FieldHold(msgspec.Struct, frozen=True, omit_defaults=True):
+class FieldHold(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A field of an end that waits: no `base` or `given` moves, nothing is written there.
 
     `reason` is drift · ask · lossy_edit · not_stored · undone · unmapped; `detail` says it in a
@@ -30,7 +33,7 @@ class FieldHold(msgspec.Struct, frozen=True, omit_defaults=True):
     of: Value = None
 
 
-class End(msgspec.Struct, frozen=True, kw_only=True):
+class End(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A link's presence in one scope of one account.
 
     `key` is the fan-out key that the end stands for (a person), "" where the mirror does not fan
@@ -65,7 +68,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     series: str | None = None
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
+class Link(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing across systems, with all its ends.
 
     `key` is stable for the link's life and goes into marks and create keys. `agreed` is in the
@@ -93,7 +96,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     touched: int = 0
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One planned write at one end.
 
     `fields` is what is needed and `whole` all that the end should show, both in the end's own
@@ -123,7 +126,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     undoes: int = 0
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, gc=False):
     """A line of a record's story: a code for machines and a sentence for people."""
 
     code: str
@@ -132,7 +135,7 @@ class Note(msgspec.Struct, frozen=True):
     data: Fields = {}
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """Something that waits for a reason: the whole link (`end` 0), an end, or a field of it."""
 
     reason: str
@@ -142,7 +145,7 @@ class Hold(msgspec.Struct, frozen=True):
     release: str = ""
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the planner decided about one link.
 
     `link` is the link as it is once this is journalled (new ends have negative ids). `changed`
@@ -157,7 +160,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     look_again_at: datetime | None = None
 
 
-class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
+class RecordRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An observed record as the store keeps it, linked or not.
 
     `ended` says of a candidate for matching that it stands under a released end, or an ended
@@ -186,7 +189,7 @@ class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
 OutcomeKind = Literal["done", "refused", "conflict", "later", "unknown", "gone"]
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How the performing of a step ended.
 
     `external_id`, `version`, `shown` and `raw` are the reply as the next observation (`shown`
