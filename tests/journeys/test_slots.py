@@ -35,7 +35,7 @@ async def test_a_visit_whose_time_somebody_is_just_taking_waits_and_is_told_when
         assert hold.detail.startswith("it meets J-9 Other in the time of Ana, who is free next: ")
         assert (await made.apply()).writes == 0
 
-        await store.release(made_claim.ids)
+        await store.release_claims(made_claim.ids)
         assert (await made.apply()).writes == 1
         assert await claims(store, watched.ids["Ana"], begins) == []
         assert not await store.holds(installed.row.id)

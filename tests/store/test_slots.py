@@ -122,7 +122,7 @@ async def test_a_visit_keeps_its_distance_from_another_and_not_from_its_own_clai
     assert made.ids
     near = wish(1, "B", TEN + HOUR)
     assert (await ask(store, near)).ids
-    await store.release((await ask(store, near)).ids)
+    await store.release_claims((await ask(store, near)).ids)
     assert not (await ask(store, near, travel=QUARTER)).ids
     assert (await ask(store, wish(1, "B", TEN + HOUR + QUARTER), travel=QUARTER)).ids
     moved = await ask(store, wish(1, "A", TEN - HOUR))
@@ -223,7 +223,7 @@ async def test_many_workers_place_visits_and_nobody_is_booked_twice(database_url
                 observed.extend(
                     Occupied(one.technician, one.begins, one.ends, key) for one in wishes
                 )
-            await store.release(made.ids)
+            await store.release_claims(made.ids)
 
     async with open_stores(database_url, tmp_path, largest_pool=8) as stores:
         await workspace(stores, 1)

@@ -272,7 +272,7 @@ async def one(hub: Hub, name: str) -> Account:
 async def listed(hub: Hub) -> list[AccountView]:
     """Return all accounts, and which of them wait for what."""
     views = []
-    waiting = await hub.store.waiting(_at(hub))
+    waiting = await hub.store.accounts_waiting(_at(hub))
     for account in await hub.store.accounts():
         scopes = tuple(stored.scope for stored in await hub.store.scopes(account.id))
         view = _view(account, connector(account.system), scopes)

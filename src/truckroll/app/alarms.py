@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,12 +12,12 @@ import msgspec
 
 from truckroll.app.freshness import WINDOW, AccountFresh, ago, count, length
 from truckroll.store.alerts import Finding
+from truckroll.store.watch import LastRun
+from truckroll.store.webhooks import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from truckroll.store.watch import LastRun
-    from truckroll.store.webhooks import Endpoint
 
 IDLE = timedelta(days=40)  # well before the sign-ins end that end by not being used
 SAID_LATELY = timedelta(days=7)  # a system that says nothing of its end any more has none

@@ -53,7 +53,7 @@ async def _database(hub: Hub) -> CheckView:
     version, size = await hub.store.database()
     kind = "by TRUCKROLL_DATABASE" if os.environ.get(URL_VARIABLE) else "embedded"
     saved = last_saved(hub.home)
-    kept = f"backed up {_ago(hub.now() - saved)}" if saved else "never backed up"
+    kept = f"backed up {ago((hub.now() - saved).total_seconds())}" if saved else "never backed up"
     says = f"PostgreSQL {version}, {kind}, {round(size / 1_000_000)} MB, {kept}"
     return CheckView(what="database", well=True, says=says)
 

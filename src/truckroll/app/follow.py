@@ -146,7 +146,7 @@ async def _claimed(
         doubtful = any(one.doubtful for one in answers)
     finally:
         if not doubtful:
-            await hub.store.release(made.ids)
+            await hub.store.release_claims(made.ids)
     return answers
 
 
@@ -338,7 +338,7 @@ def _view(
     steps = [
         step_view(step, accounts, label) for step in (report.steps if run is None else report.done)
     ]
-    failed = failures(installed, job, report, label)
+    failed = failures(installed, job, report, label, beside_holds=False)
     refused = [one for one in answers if not one.taken]
     writes = [one for one in failed.writes if not any(left.says in one for left in refused)]
     stays = [f"{(refs or {})[one.link]} stays as it was: {one.says}" for one in refused]

@@ -16,12 +16,13 @@ import msgspec
 from truckroll.app.installed import load_installed
 from truckroll.app.systems import connector, scope_label
 from truckroll.app.trouble import TroubleError, known
+from truckroll.store.watch import AccountWatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from truckroll.app.hub import Hub
-    from truckroll.store.watch import AccountWatch, ScopeWatch
+    from truckroll.store.watch import ScopeWatch
     from truckroll.sync.read import ScopeReport
 
 PROMISE = timedelta(minutes=15)

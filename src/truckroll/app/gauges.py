@@ -73,7 +73,7 @@ class Gauges:
                 for one in await store.account_watches(since=now - WINDOW, at=now)
             ]
             accounts += [(label, one) for one in found if one.scopes]
-            waiting, alerts = await store.waiting(), await store.alerts(at=now)
+            waiting, alerts = await store.backlog(), await store.alerts(at=now)
             late = sum(len(one.late) for one in found)
             more = (waiting.due, waiting.held, waiting.dead, len(alerts), late)
             sums[label] = [have + new for have, new in zip(sums[label], more, strict=True)]

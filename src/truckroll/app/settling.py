@@ -71,7 +71,7 @@ async def settle(
                 await adopt(job, "target")
                 await perform(job, settled.run, report)
         report.scopes = []  # what could not be read is told by its scope
-        failed = failures(installed, job, report, labels(installed))
+        failed = failures(installed, job, report, labels(installed), beside_holds=False)
         settled.done, settled.failed = len(report.done), failed.number + len(stumbles)
         settled.problems = [*failed.problems, *failed.writes, *stumbles]
         if settled.run:

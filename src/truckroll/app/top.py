@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from truckroll.app import freshness
 from truckroll.app.freshness import AccountFresh, ago, length
+from truckroll.store.alerts import Alert
+from truckroll.store.watch import Waiting
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from truckroll.app.hub import Hub
-    from truckroll.store.alerts import Alert
-    from truckroll.store.watch import Waiting
 
 
 class AccountLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +53,7 @@ async def top(hub: Hub) -> TopView:
     return TopView(
         at=now,
         accounts=[_line(one) for one in await freshness.fresh(hub)],
-        waiting=await hub.store.waiting(),
+        waiting=await hub.store.backlog(),
         alerts=await hub.store.alerts(at=now),
     )
 

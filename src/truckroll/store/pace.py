@@ -63,7 +63,7 @@ class PaceStore(Base):
         return _AccountMeter(self, self._tenant, account, system, clock)
 
     @retried
-    async def take(self, account: int, wants: "_Wanted", at: datetime | None) -> Taken:
+    async def take_turn(self, account: int, wants: "_Wanted", at: datetime | None) -> Taken:
         """Take units; see `kit.gate.Meter`."""
         async with self._transaction(durable=False) as cursor:
             await cursor.execute(SQL["take"], {"account": account, "at": at, **wants.columns})
@@ -130,7 +130,7 @@ class PaceStore(Base):
                 await cursor.execute(SQL["insert_event"], event)
         return after
 
-    async def waiting(self, at: datetime | None = None) -> dict[int, Health]:
+    async def accounts_waiting(self, at: datetime | None = None) -> dict[int, Health]:
         """Return the accounts that nothing is asked of now, and why, by account id.
 
         `until` (or `paused_until`) says from when on one may be asked again.
@@ -209,7 +209,7 @@ class _AccountMeter:
 
     async def take(self, wants: Sequence[Want]) -> Taken:
         """See `Meter`."""
-        return await self._store.take(self._account, self._wanted(wants), self._at())
+        return await self._store.take_turn(self._account, self._wanted(wants), self._at())
 
     async def give_back(self, wants: Sequence[Want]) -> None:
         """See `Meter`."""

@@ -88,7 +88,7 @@ class SlotsStore(Base):
             await cursor.execute(SQL["renounce"], {"technicians": technicians, "visits": placed})
             return await _insert(cursor, wishes, run, expires)
 
-    async def release(self, ids: Sequence[int]) -> None:
+    async def release_claims(self, ids: Sequence[int]) -> None:
         """Give claims up: what they stood for was stored, or did not happen."""
         if ids:
             async with self._transaction() as cursor:

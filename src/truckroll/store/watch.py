@@ -161,7 +161,7 @@ class WatchStore(Base):
             await cursor.execute(SQL["account_watches"], {"since": since, "at": at})
             return [AccountWatch(**dict(zip(names, row, strict=True))) async for row in cursor]
 
-    async def waiting(self) -> Waiting:
+    async def backlog(self) -> Waiting:
         """Return how much waits."""
         async with self._transaction() as cursor:
             await cursor.execute(SQL["state"], {})

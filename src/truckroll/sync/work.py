@@ -5,19 +5,25 @@ Most links of a pass have not changed: nothing is copied before something does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import msgspec
 
-from truckroll.sync.types import Decision, Hold, Link, Note
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from truckroll.model.records import Fields, Value
-    from truckroll.recipes.mirror import Line, Problem
-    from truckroll.sync.context import AccountFacts, Context
-    from truckroll.sync.types import End, EndState, FieldHold, LinkState, Side, Step
+from truckroll.model.records import Fields, Value
+from truckroll.recipes.mirror import Line, Problem
+from truckroll.sync.context import AccountFacts, Context
+from truckroll.sync.types import (
+    Decision,
+    End,
+    EndState,
+    FieldHold,
+    Hold,
+    Link,
+    LinkState,
+    Note,
+    Side,
+    Step,
+)
 
 
 class At(msgspec.Struct, eq=False, gc=False):
@@ -200,7 +206,7 @@ class Work(msgspec.Struct, eq=False, gc=False):
     def agree_all(
         self, values: dict[str, Value], by: At, shows: dict[str, Value | Problem]
     ) -> None:
-        """Take values as agreed where nothing was, on the word of one end; it should show `shows`."""
+        """Take values as agreed where nothing was, on an end's word; it should show `shows`."""
         self._changed = True
         self.agreed, self.by = values, dict.fromkeys(values, by.end.id)
         self._shows = {by.end.side: shows}

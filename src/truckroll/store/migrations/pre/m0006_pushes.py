@@ -7,7 +7,7 @@ from alembic import op
 from truckroll.store.migrations.guard import guarded
 
 revision = "m0006_pushes"
-down_revision = "m0004_unreadable"
+down_revision = "m0005_errands"
 branch_labels = None
 depends_on = None
 

@@ -7,7 +7,7 @@ from alembic import op
 from truckroll.store.migrations.guard import guarded
 
 revision = "m0007_rights"
-down_revision = "m0004_unreadable"
+down_revision = "m0006_pushes"
 branch_labels = None
 depends_on = None
 

@@ -5,7 +5,7 @@ from alembic import op
 from truckroll.store.migrations.guard import guarded
 
 revision = "m0008_slots"
-down_revision = "m0004_unreadable"
+down_revision = "m0007_rights"
 branch_labels = None
 depends_on = None
 

@@ -7,7 +7,7 @@ from alembic import op
 from truckroll.store.migrations.guard import guarded
 
 revision = "m0009_pace"
-down_revision = "m0004_unreadable"
+down_revision = "m0008_slots"
 branch_labels = None
 depends_on = None
 

@@ -7,7 +7,7 @@ from alembic import op
 from truckroll.store.migrations.guard import guarded
 
 revision = "m0010_watch"
-down_revision = "m0004_unreadable"
+down_revision = "m0009_pace"
 branch_labels = None
 depends_on = None
 
