@@ -32,10 +32,10 @@ _BATCH = 500
 _MOST_WAITING = 20_000
 _PATIENCE_SECONDS = 3.0
 _DOWN_SECONDS = 1.0
-_KNOWN_SECONDS = 10.0
+_KNOWN_SECONDS = 60.0
 _LOOKS_AGAIN = 3.0
 _MOST_KNOWN = 50_000
-_LOOKUPS_PER_SECOND = 200.0
+_LOOKUPS_PER_SECOND, _MOST_LOOKUPS = 300.0, 1000.0
 _COUNT_SECONDS = 5.0
 _OK = 200
 
@@ -156,7 +156,7 @@ class Receiver:
         self._push_of = push_of
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lanes: dict[int, _Lane] = {}
-        self._lookups = _Bucket(_LOOKUPS_PER_SECOND, _LOOKUPS_PER_SECOND)
+        self._lookups = _Bucket(_LOOKUPS_PER_SECOND, _MOST_LOOKUPS)
         self._refused: dict[int, Counter[int]] = {}
         self._counting: asyncio.Task[None] | None = None
         self._down_until = 0.0
