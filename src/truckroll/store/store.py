@@ -7,6 +7,7 @@ from truckroll.store.pushes import PushesStore
 from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.runs import RunsStore
+from truckroll.store.secret import Keyring
 from truckroll.store.stories import StoriesStore
 from truckroll.sync import ports
 
@@ -25,6 +26,13 @@ class Store(
 
     Made by `truckroll.store.open.open_store`. Every method is one transaction of one tenant.
     """
+
+    async def reseal(self, keyring: Keyring) -> int:
+        """Seal everything that is sealed with the first key of `keyring`; return how many rows.
+
+        For a change of keys: save `keyring` (`Keyring.rotated`), reseal, then save it `retired`.
+        """
+        return await self.reseal_subscriptions(keyring) + await super().reseal(keyring)
 
 
 def _fulfils(store: Store) -> ports.Store:
