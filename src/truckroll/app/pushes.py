@@ -11,12 +11,12 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from psycopg import DataError, Error, IntegrityError, OperationalError
 
-from truckroll.app.hub import utc_now
+from truckroll.app.hub import Hub, utc_now
 from truckroll.app.systems import connector
 from truckroll.kit.contract import Push
 from truckroll.kit.handshakes import Answer
@@ -32,12 +32,13 @@ _BATCH = 500
 _MOST_WAITING = 20_000
 _PATIENCE_SECONDS = 3.0
 _DOWN_SECONDS = 1.0
-_KNOWN_SECONDS = 10.0
+_KNOWN_SECONDS = 60.0
 _LOOKS_AGAIN = 3.0
 _MOST_KNOWN = 50_000
-_LOOKUPS_PER_SECOND = 200.0
+_LOOKUPS_PER_SECOND, _MOST_LOOKUPS = 300.0, 1000.0
 _COUNT_SECONDS = 5.0
 _OK = 200
+_KEPT, _ODD_KEPT = timedelta(days=14), timedelta(days=90)
 
 NOT_FOUND = Answer(404)
 GONE = Answer(410)
@@ -156,7 +157,7 @@ class Receiver:
         self._push_of = push_of
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lanes: dict[int, _Lane] = {}
-        self._lookups = _Bucket(_LOOKUPS_PER_SECOND, _LOOKUPS_PER_SECOND)
+        self._lookups = _Bucket(_LOOKUPS_PER_SECOND, _MOST_LOOKUPS)
         self._refused: dict[int, Counter[int]] = {}
         self._counting: asyncio.Task[None] | None = None
         self._down_until = 0.0
@@ -318,6 +319,15 @@ class Receiver:
                     await self._stores.of(tenant).count_refused(numbers)
             except (Error, TimeoutError):
                 self._refused.setdefault(tenant, Counter()).update(numbers)
+
+
+async def forget_old(hub: Hub) -> int:
+    """Forget pushes that no system will send again; return how many. Repeat it every hour.
+
+    The longest that a system tries is three days (ServiceM8).
+    """
+    now = hub.now()
+    return await hub.store.prune_pushes(before=now - _KEPT, odd_before=now - _ODD_KEPT)
 
 
 def _judge(known: _Known, push: Arrival) -> Answer | str | None:

@@ -54,27 +54,15 @@ class PushesStore(SubscriptionsStore):
         What came before, also in the same call, is counted and has no other effect. Unknown is a
         push to a subscription that is not there any more.
         """
+        firsts = {(one.subscription, one.delivery): one for one in reversed(came)}
         async with self._transaction() as cursor:
-            ids = sorted({one.subscription for one in came})
-            await cursor.execute(SQL["there"], {"ids": ids})
-            there = {row[0] for row in await cursor.fetchall()}
-            firsts = {(one.subscription, one.delivery): one for one in reversed(came)}
-            firsts = {key: one for key, one in firsts.items() if key[0] in there}
-            new = await _keep(cursor, list(firsts.values())) if firsts else set()
+            there, new = await _keep(cursor, list(firsts.values()))
             told = [_of(one, firsts, new, there) for one in came]
-            await _count(cursor, came, told)
-            fresh = [firsts[key] for key in firsts if key in new]
-            if fresh:
-                await _odd(cursor, fresh)
-                pairs = [(one.subscription, name) for one in fresh for name in one.scopes]
-                pairs = list(dict.fromkeys(pairs))
-                due = {
-                    "subscription": [pair[0] for pair in pairs],
-                    "name": [pair[1] for pair in pairs],
-                    "at": min(one.at for one in fresh),
-                }
-                await cursor.execute(SQL["make_due"], due)
-                await cursor.execute(SQL["notify"])
+            await _mark_doubled(cursor, came, told)
+            fresh = [one for key, one in firsts.items() if key in new]
+            await _keep_odd(cursor, fresh)
+            if there:
+                await _tell(cursor, came, told, fresh)
         return told
 
     async def count_refused(self, numbers: Mapping[int, int]) -> None:
@@ -122,15 +110,19 @@ class PushesStore(SubscriptionsStore):
 Key = tuple[int, bytes]
 
 
-def _of(one: Came, firsts: Mapping[Key, Came], new: set[Key], there: set[int]) -> Kept:
+def _of(one: Came, firsts: Mapping[Key, Came], new: frozenset[Key], there: frozenset[int]) -> Kept:
     if one.subscription not in there:
         return "unknown"
     key = (one.subscription, one.delivery)
     return "new" if key in new and firsts[key] is one else "doubled"
 
 
-async def _keep(cursor: AsyncCursor[Row], came: Sequence[Came]) -> set[Key]:
+async def _keep(
+    cursor: AsyncCursor[Row], came: Sequence[Came]
+) -> tuple[frozenset[int], frozenset[Key]]:
+    """Return which subscriptions there are, and which pushes are new."""
     columns = {
+        "ids": sorted({one.subscription for one in came}),
         "subscription": [one.subscription for one in came],
         "delivery": [one.delivery for one in came],
         "at": [one.at for one in came],
@@ -139,37 +131,26 @@ async def _keep(cursor: AsyncCursor[Row], came: Sequence[Came]) -> set[Key]:
         "body": [one.body for one in came],
     }
     await cursor.execute(SQL["keep"], columns)
-    return {(row[0], row[1]) for row in await cursor.fetchall()}
+    rows = await cursor.fetchall()
+    there = frozenset(row[0] for row in rows if row[1] is None)
+    return there, frozenset((row[0], row[1]) for row in rows if row[1] is not None)
 
 
-async def _count(cursor: AsyncCursor[Row], came: Sequence[Came], told: Sequence[Kept]) -> None:
-    latest: dict[int, list[int]] = {}
-    doubled: Counter[Key] = Counter()
-    for one, kind in zip(came, told, strict=True):
-        if kind == "unknown":
-            continue
-        count = latest.setdefault(one.subscription, [0, 0])
-        count[kind == "doubled"] += 1
-        if kind == "doubled":
-            doubled[one.subscription, one.delivery] += 1
-    if doubled:
+async def _mark_doubled(
+    cursor: AsyncCursor[Row], came: Sequence[Came], told: Sequence[Kept]
+) -> None:
+    pairs = zip(came, told, strict=True)
+    again = Counter((one.subscription, one.delivery) for one, kind in pairs if kind == "doubled")
+    if again:
         marks = {
-            "subscription": [key[0] for key in doubled],
-            "delivery": [key[1] for key in doubled],
-            "number": list(doubled.values()),
+            "subscription": [key[0] for key in again],
+            "delivery": [key[1] for key in again],
+            "number": list(again.values()),
         }
         await cursor.execute(SQL["mark_doubled"], marks)
-    if latest:
-        heard = {
-            "at": max(one.at for one in came),
-            "ids": list(latest),
-            "pushes": [count[0] for count in latest.values()],
-            "doubled": [count[1] for count in latest.values()],
-        }
-        await cursor.execute(SQL["heard"], heard)
 
 
-async def _odd(cursor: AsyncCursor[Row], came: Sequence[Came]) -> None:
+async def _keep_odd(cursor: AsyncCursor[Row], came: Sequence[Came]) -> None:
     parts = [(one, odd) for one in came for odd in one.odd]
     if parts:
         columns = {
@@ -180,3 +161,27 @@ async def _odd(cursor: AsyncCursor[Row], came: Sequence[Came]) -> None:
             "raw": [odd.raw for _, odd in parts],
         }
         await cursor.execute(SQL["keep_odd"], columns)
+
+
+async def _tell(
+    cursor: AsyncCursor[Row],
+    came: Sequence[Came],
+    told: Sequence[Kept],
+    fresh: Sequence[Came],
+) -> None:
+    """Count, and make due what is to be read; whoever waits for work is woken."""
+    counts: dict[int, list[int]] = {}
+    for one, kind in zip(came, told, strict=True):
+        if kind != "unknown":
+            counts.setdefault(one.subscription, [0, 0])[kind == "doubled"] += 1
+    due = list(dict.fromkeys((one.subscription, name) for one in fresh for name in one.scopes))
+    row = {
+        "heard_at": max(one.at for one in came),
+        "ids": list(counts),
+        "pushes": [new for new, _ in counts.values()],
+        "doubled": [doubled for _, doubled in counts.values()],
+        "subscription": [subscription for subscription, _ in due],
+        "name": [name for _, name in due],
+        "due_at": min((one.at for one in fresh), default=None),
+    }
+    await cursor.execute(SQL["tell"], row)

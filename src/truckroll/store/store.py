@@ -16,6 +16,7 @@ from truckroll.store.recipes import RecipesStore
 from truckroll.store.replies import RepliesStore
 from truckroll.store.runs import RunsStore
 from truckroll.store.slots import SlotsStore
+from truckroll.store.secret import Keyring
 from truckroll.store.stories import StoriesStore
 from truckroll.store.tenants import TenantsStore
 from truckroll.store.timetable import TimetableStore
@@ -51,6 +52,13 @@ class Store(
 
     Made by `truckroll.store.open.open_store`. Every method is one transaction of one tenant.
     """
+
+    async def reseal(self, keyring: Keyring) -> int:
+        """Seal everything that is sealed with the first key of `keyring`; return how many rows.
+
+        For a change of keys: save `keyring` (`Keyring.rotated`), reseal, then save it `retired`.
+        """
+        return await self.reseal_subscriptions(keyring) + await super().reseal(keyring)
 
 
 def _fulfils(store: Store) -> ports.Store:

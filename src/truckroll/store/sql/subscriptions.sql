@@ -51,7 +51,8 @@ update subscription set try_at = %(try_at)s, tries = tries + 1, problem = %(prob
 where id = %(id)s and epoch = %(epoch)s
 
 -- name: looked
-update subscription set looked_at = %(at)s, busy_until = null
+update subscription set looked_at = %(at)s, busy_until = null, try_at = null, tries = 0,
+  problem = ''
 where id = %(id)s and epoch = %(epoch)s
 
 -- name: turn
