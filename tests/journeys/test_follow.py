@@ -350,8 +350,11 @@ async def test_what_the_source_does_not_take_reaches_no_calendar(
         monkeypatch.undo()
         assert (await made.apply()).writes == 0
         assert times(made, "ana") == before
+        ids = list((await store.technicians(["Ana"])).values())
+        day = made.hub.now() + timedelta(days=7)
+        assert await store.claims_between(ids, made.hub.now(), day, at=made.hub.now()) == []
         again, _ = await the_offers(made)
-        assert again["a"].code == offers["a"].code, "the claims were given up"
+        assert again["a"].code == offers["a"].code
         assert (await follow.take_offer(made.hub, again["a"].code, by="kim")).writes == 4
 
 
