@@ -312,6 +312,28 @@ async def test_a_delay_moves_the_end_and_offers_to_move_what_it_meets(
         assert times(made, "ana")["J-1051"] == "12:45–13:45"
 
 
+async def test_a_delay_that_is_refused_is_followed_too(store, tmp_path, fresh_radicale):
+    async with company(store, tmp_path, fresh_radicale, "Ana", "Ben", overlap="refuse") as made:
+        made.rows = rows()
+        made.rows[2]["Start"] = f"{DAY} 12:45"
+        made.save()
+        await made.apply()
+        change(made, "J-1042", Duration="90")
+        assert (await made.apply()).writes == 0
+        assert times(made, "ana")["J-1042"] == "11:30–12:30"
+        offers, _ = await the_offers(made)
+        assert offers["a"].says == "move 1 later visit back (J-1051 12:45→13:00)"
+        done = await follow.take_offer(made.hub, offers["a"].code, by="kim")
+        assert done.by_op == {"update": 2}, brief(done)
+        assert (await made.apply()).by_op == {"update": 1}
+        assert times(made, "ana") == {
+            "J-1033": "10:00–11:00",
+            "J-1042": "11:30–13:00",
+            "J-1051": "13:00–14:00",
+        }
+        assert (await made.apply()).writes == 0
+
+
 async def test_an_end_moved_in_the_calendar_is_followed_too(store, tmp_path, fresh_radicale):
     async with company(store, tmp_path, fresh_radicale, "Ana", "Ben", two_way="reschedule") as made:
         made.rows = rows()
@@ -350,8 +372,11 @@ async def test_what_the_source_does_not_take_reaches_no_calendar(
         monkeypatch.undo()
         assert (await made.apply()).writes == 0
         assert times(made, "ana") == before
+        ids = list((await store.technicians(["Ana"])).values())
+        day = made.hub.now() + timedelta(days=7)
+        assert await store.claims_between(ids, made.hub.now(), day, at=made.hub.now()) == []
         again, _ = await the_offers(made)
-        assert again["a"].code == offers["a"].code, "the claims were given up"
+        assert again["a"].code == offers["a"].code
         assert (await follow.take_offer(made.hub, again["a"].code, by="kim")).writes == 4
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from truckroll.app.slots import Times
     from truckroll.sync.types import Step
 
+_BY = "{by}"  # stands for who takes the offer
 _FITS = 2
 _CODE = 5
 
@@ -105,7 +106,7 @@ async def take_offer(
         if plan:
             await _look(job, report)
             act, _ = await _find(hub, installed, code)
-            report.steps = await _steps(job, report, act.words)
+            report.steps = await _steps(job, report, _by(by, act.words))
             return _view(installed, job, report, run=None)
         try:
             async with hub.store.run(installed.row.id, "follow") as run:
@@ -141,13 +142,16 @@ async def _claimed(
         raise TroubleError(_taken(act, made, times))
     doubtful = False
     try:
-        words = [msgspec.structs.replace(one, why=one.why.format(by=by)) for one in act.words]
-        answers = await take(job, run, report, words, by=by)
+        answers = await take(job, run, report, _by(by, act.words), by=by)
         doubtful = any(one.doubtful for one in answers)
     finally:
         if not doubtful:
             await hub.store.release_claims(made.ids)
     return answers
+
+
+def _by(person: str, words: Sequence[Said]) -> list[Said]:
+    return [msgspec.structs.replace(one, why=one.why.replace(_BY, person)) for one in words]
 
 
 def _taken(act: _Act, made: Claimed, times: Times) -> str:
@@ -219,7 +223,7 @@ def _shifted(one: Happening, day: Day, now: datetime) -> list[_Act]:
         return []
     count = "1 later visit" if len(moves) == 1 else f"{len(moves)} later visits"
     listed = ", ".join(_arrow(move, day) for move in shift.moves)
-    why = f"moved {how} by {{by}}, as {one.ref} {_became(one)}"
+    why = f"moved {how} by {_BY}, as {one.ref} {_became(one)}"
     return [
         _Act(
             offer=Offer(
@@ -258,7 +262,7 @@ def _giving(one: Happening, day: Day, fit: Fit) -> _Act:
         fit.job.key,
         fit.begins,
         fit.ends,
-        f"given to {person} by {{by}}, as {one.ref} {_became(one)}",
+        f"given to {person} by {_BY}, as {one.ref} {_became(one)}",
         who=one.technician,
     )
     text = f"give {slot} to {fit.job.ref} ({', '.join(fit.why)})"
@@ -275,13 +279,12 @@ def _room(one: Happening, day: Day, now: datetime) -> tuple[datetime, datetime] 
     travel, none = day.times.watched.travel, timedelta(0)
     begins, ends = max(one.begins, rounded_up(now)), max(one.ends, day.closes)
     others = [*day.visits, day.own] if one.new is not None else list(day.visits)
-    for other in others:
+    for other in sorted(others, key=lambda left: (left.begins, left.ends)):
         apart = travel if other.travels else none
         if other.begins <= begins:
             begins = max(begins, other.ends + apart)
-    for other in others:
-        if other.begins > begins or other.ends > begins:
-            ends = min(ends, other.begins - (travel if other.travels else none))
+        else:
+            ends = min(ends, other.begins - apart)
     return (begins, ends) if begins < ends else None
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from truckroll.app.hub import Hub
     from truckroll.app.installed import Installed
+    from truckroll.model.records import Value
     from truckroll.sync.types import Link, Step
 
 LATELY = timedelta(hours=24)
@@ -44,7 +45,10 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def happened(hub: Hub, installed: Installed) -> list[Happening]:
-    """Return what happened lately and still stands, for time that is not over, by begin."""
+    """Return what happened lately and still stands, for time that is not over, by begin.
+
+    An end that was moved counts too where an overlap keeps it from the calendars.
+    """
     now = hub.now()
     steps = await hub.store.happened(installed.row.id, since=now - LATELY)
     ids = sorted({step.link for step, _ in steps})
@@ -57,27 +61,48 @@ async def happened(hub: Hub, installed: Installed) -> list[Happening]:
         for one in _of(link, step):
             if one.ends > now:
                 found.setdefault((one.link, one.technician), one)
+    for one in await _refused(hub, installed):
+        if one.ends > now:
+            found.setdefault((one.link, one.technician), one)
     return sorted(found.values(), key=lambda one: (one.begins, one.technician, one.ref))
+
+
+async def _refused(hub: Hub, installed: Installed) -> list[Happening]:
+    """Return the other ends that no calendar shows, because their visits meet others now."""
+    held = await hub.store.holds(installed.row.id)
+    found = []
+    for link, hold, _ in held:
+        new = link.agreed.get("when")
+        if hold.reason != "overlap" or link.mirror != installed.mirror_id or _is_over(link):
+            continue
+        for end in link.ends:
+            old = end.shown.get("when")
+            shows = end.side == "target" and end.state == "live" and end.key
+            if shows and (moved := _end_alone(old, new)):
+                found.append(_happening(link, end.key, *moved))
+    return found
 
 
 def _of(link: Link, step: Step) -> Iterator[Happening]:
     old, new = step.before.get("when"), step.fields.get("when")
-    if not isinstance(old, Timed) or old.rule is not None:
-        return
     people = link.agreed.get("people")
     names = (step.key,) if step.key else people if isinstance(people, tuple) else ()
     if step.op != "update" or step.fields.get("status") == "cancelled":
-        if _is_over(link):
+        if _is_over(link) and isinstance(old, Timed) and old.rule is None:
             for name in names:
                 yield _happening(link, name, "cancelled", old, None)
-    elif isinstance(new, Timed) and _end_alone(old, new) and _stands(link, new):
-        cause: Cause = "early" if new.ends < old.ends else "late"
+    elif (moved := _end_alone(old, new)) and _stands(link, moved[2]):
         for name in names:
-            yield _happening(link, name, cause, old, new)
+            yield _happening(link, name, *moved)
 
 
-def _end_alone(old: Timed, new: Timed) -> bool:
-    return new.rule is None and new.begins == old.begins and new.ends != old.ends
+def _end_alone(old: Value, new: Value) -> tuple[Cause, Timed, Timed] | None:
+    """Return what became of a single visit whose end alone was moved, None where more was."""
+    if not (isinstance(old, Timed) and isinstance(new, Timed)) or old.rule or new.rule:
+        return None
+    if new.begins != old.begins or new.ends == old.ends:
+        return None
+    return ("early" if new.ends < old.ends else "late"), old, new
 
 
 def _is_over(link: Link) -> bool:

@@ -213,7 +213,8 @@ class Placing:
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Give up the claims of steps whose outcomes are stored, save of those in doubt."""
         over = [one.step for one in outcomes if one.kind != "unknown"]
-        await self._hub.store.release_claims([id_ for step in over for id_ in self._claims.pop(step, ())])
+        ids = [id_ for step in over for id_ in self._claims.pop(step, ())]
+        await self._hub.store.release_claims(ids)
 
     async def _key(self, step: Step) -> str:
         (link,) = await self._hub.store.links([step.link])

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from truckroll.sync.types import Link, Outcome, Step
 
 
+_CHANGED = "somebody changed it at the same moment"
+
+
 class Said(msgspec.Struct, frozen=True):
     """A person's word on one link: `fields` in the mirror's terms, and why, as a phrase."""
 
@@ -96,15 +99,21 @@ async def _one(hands: _Hands, before: Link, said: Said, by: str) -> Answer:
     job = hands.job
     await job.store.journal(hands.run, [_due(decide(before, said, by), job)], at=job.now())
     (link,) = await job.store.links([said.link])
-    if not all(same(link.agreed.get(name), value) for name, value in said.fields.items()):
-        return Answer(said.link, taken=False, says="it was changed meanwhile")
+    if not _stands(link, said):
+        return Answer(said.link, taken=False, says=_CHANGED)
     outcome = await hands.write([link], {link.key: said.why}, source=True)
     if outcome is None or outcome.kind == "done":
-        return Answer(said.link, taken=True)
+        (link,) = await job.store.links([said.link])
+        taken = _stands(link, said)
+        return Answer(said.link, taken=taken, says="" if taken else _CHANGED)
     if outcome.kind == "unknown":
         return Answer(said.link, taken=False, says=outcome.says, doubtful=True)
     await _take_back(hands, before, said, outcome.says)
     return Answer(said.link, taken=False, says=outcome.says)
+
+
+def _stands(link: Link, said: Said) -> bool:
+    return all(same(link.agreed.get(name), value) for name, value in said.fields.items())
 
 
 async def _take_back(hands: _Hands, before: Link, said: Said, says: str) -> None:

@@ -217,10 +217,14 @@ async def _decided(job: Job, links: Sequence[Link], ctx: Context) -> list[Decisi
 async def planned_of(
     job: Job, links: Sequence[Link], waiting: frozenset[int], *, said: Mapping[str, str]
 ) -> list[Decision]:
-    """Decide about these links, due or not; nothing is stored. `said` as in the context."""
+    """Decide about these links, due or not; nothing is stored. `said` as in the context.
+
+    What a person decided is not held by an overlap: its time was claimed.
+    """
     matcher = await _matcher(job, links, set())
     ctx = await job.context(links, matcher.find, waiting)
-    return await _decided(job, links, replace(ctx, said=said))
+    overlaps = {key: text for key, text in ctx.overlaps.items() if key not in said}
+    return await _decided(job, links, replace(ctx, said=said, overlaps=overlaps))
 
 
 async def preview_originated(job: Job, waiting: frozenset[int], given: set[int]) -> list[Decision]:

@@ -23,8 +23,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop all of it."""
     op.get_bind().exec_driver_sql(
-        "drop function tenants(), tenant_named(text), add_tenant(text), token_places(bytea),"
+        "drop function tenant_named(text), add_tenant(text), token_places(bytea),"
         " remove_present_tenant();"
-        "drop policy spanning on workspace; drop index workspace_name;"
+        "drop policy spanning on workspace;"
+        "create policy spanning on workspace for select to current_user using (true);"
+        "drop index workspace_name;"
         "drop table api_reply, audit, api_token, member"
     )
