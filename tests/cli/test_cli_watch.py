@@ -1,16 +1,21 @@
 """top, alerts and webhooks, as people type them."""
 
 import asyncio
+import io
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import psycopg
 import pytest
+from rich.console import Console
 from standardwebhooks import Webhook
 
 from cli.conftest import Desk, job
 from truckroll.app import alerts
 from truckroll.app.bootstrap import open_hub
+from truckroll.app.top import top
+from truckroll.cli.top import _table
 
 
 @pytest.fixture
@@ -47,7 +52,8 @@ def receiver():
     server.server_close()
 
 
-def test_top_shows_freshness_against_its_promise_and_doctor_says_what_is_late(desk):
+@pytest.mark.fault("AT-16")
+def test_top_shows_freshness_against_its_promise_and_doctor_says_what_is_late(desk, database_url):
     desk.work(job("J-1"))
     before = desk("top", "--once")
     assert "never read of 15 min" in before.out
@@ -59,7 +65,38 @@ def test_top_shows_freshness_against_its_promise_and_doctor_says_what_is_late(de
     (line,) = [one for one in desk.well("top", "--json").json["accounts"] if one["name"] == "jobs"]
     assert (line["records"], line["late"], line["promise_seconds"]) == (1, 0, 900)
     desk.well("promise", "field", "3h")
-    assert "promise 3 h" in desk("doctor").out
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "update truckroll.scope_watch set error = 'It does not answer.',"
+            " proven_at = proven_at - interval '47 minutes'"
+        )
+    checks = {one["what"]: one for one in desk("doctor", "--json").json["checks"]}
+    late, kept = checks["jobs (Table in a file)"], checks["field (CalDAV)"]
+    assert not late["well"]
+    assert late["says"].endswith(
+        "the last complete read was 47 min ago, promise 15 min: It does not answer."
+    )
+    assert kept["well"]
+    assert kept["says"].endswith("last complete read 47 min ago (promise 3 h)")
+    assert desk("top", "--once").code == 1
+
+
+def test_the_live_screen_shows_the_same(plain_desk):
+    plain_desk.well("webhooks", "add", "http://127.0.0.1:9/", "--private", "yes")
+    plain_desk.table(job("J-1"))
+    assert plain_desk.add_table().code == 0
+
+    async def glance():
+        async with open_hub(plain_desk.home) as hub:
+            await hub.store.pause_endpoint(1, "it is gone.", at=hub.now())
+            await alerts.look(hub)
+            return await top(hub)
+
+    out = io.StringIO()
+    Console(file=out, width=110).print(_table(asyncio.run(glance())))
+    assert "jobs (Table in a file)" in out.getvalue()
+    assert "not in use" in out.getvalue()
+    assert "! Webhook 1 to 127.0.0.1 is paused: it is gone." in out.getvalue()
 
 
 def test_what_asks_for_somebody_is_listed_and_silenced(plain_desk):

@@ -54,7 +54,8 @@ async def look(
 ) -> Settled:
     """Look for reasons, set stopped reads going again, and settle the alerts.
 
-    To be called once a minute for each tenant: a system that is down is then told of within five.
+    To be called every half minute for each tenant: a system that is down is then told of within
+    five minutes.
     `restart` makes scopes due to be read.
     """
     await freshness.expect(hub)

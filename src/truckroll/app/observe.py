@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -62,7 +62,7 @@ class Meter:
         self._now = now or _utc_now
         self._calls: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         self._ends: dict[tuple[int, str], Retiring] = {}
-        self._known: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        self._known: dict[str, dict[tuple[str, ...], Any]] = defaultdict(dict)
         self._tracer = provider.get_tracer("truckroll") if provider is not None else None
         self._counts = {
             name: Counter(f"truckroll_{name}", says, labels, registry=self.registry)
@@ -108,7 +108,7 @@ class Meter:
     def count(self, name: watch.Count, amount: int, labels: Mapping[str, str]) -> None:
         """Add to a count; labels that are not given are empty."""
         values = tuple(labels.get(label, "") for label in _COUNTS[name][1])
-        self._counts[name].labels(*self._bounded(name, values)).inc(amount)
+        self._child(name, self._counts[name], values).inc(amount)
 
     def measure(self, name: watch.Length, seconds: float, labels: Mapping[str, str]) -> None:
         """Take a length of time."""
@@ -118,13 +118,13 @@ class Meter:
     def level(self, name: watch.Level, value: float, labels: Mapping[str, str]) -> None:
         """Set a level of the tenant that is bound here."""
         values = (str(watch.ids().get("tenant", "")), labels.get(_LEVELS[name][1], ""))
-        self._levels[name].labels(*self._bounded(name, values)).set(value)
+        self._child(name, self._levels[name], values).set(value)
 
     def called(self, account: str, system: str, status: int, headers: Mapping[str, str]) -> None:
         """Count a call of an account of the tenant that is bound here."""
         tenant = watch.ids().get("tenant", 0)
         values = (str(tenant or ""), account, system, _class(status))
-        self._http.labels(*self._bounded("calls", values)).inc()
+        self._child("calls", self._http, values).inc()
         if not (tenant and account):
             return
         self._calls[int(tenant), account][_column(status)] += 1
@@ -153,13 +153,16 @@ class Meter:
                 at=now,
             )
 
-    def _bounded(self, name: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    def _child(self, name: str, metric: Counter | Gauge, values: tuple[str, ...]) -> Any:
+        """Return the series of these labels; beyond the bound, the one of all others."""
         known = self._known[name]
         if values not in known:
-            if len(known) >= MOST_LABELS:
-                return (_OTHER,) * len(values)
-            known.add(values)
-        return values
+            full = len(known) >= MOST_LABELS
+            child = metric.labels(*((_OTHER,) * len(values) if full else values))
+            if full:
+                return child
+            known[values] = child
+        return known[values]
 
 
 @contextmanager

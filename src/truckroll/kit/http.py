@@ -196,6 +196,7 @@ class Client:
         while True:
             tries += 1
             last = tries >= self._limits.tries
+            watch.count("retries", int(tries > 1), system=self.system)
             try:
                 response = await self._follow(job)
             except _LostError as lost:

@@ -71,8 +71,10 @@ async def read_scope(
     An expired cursor starts a full read beside the old state: the cursor moves, and absence
     speaks, only when it is complete. An error leaves cursor and records as they are.
     """
+    began = now()
     with watch.span("read", account=scope.account, scope=scope.id):
         report = await _read_scope(store, resource, session, scope, now=now)
+    watch.measure("read", (now() - began).total_seconds())
     result = report.code or ("complete" if report.complete else "changes")
     watch.count("reads", system=session.system, result=result)
     return report
