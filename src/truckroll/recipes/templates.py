@@ -7,7 +7,7 @@ which the first that is not empty counts. What surrounds an empty field goes wit
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property
 
 import msgspec
 
