@@ -42,7 +42,7 @@ class Watchman(NamedTuple):
     now: Callable[[], datetime] = utc_now
 
     async def keep(self) -> None:
-        """Flush, look, tell and prune until cancelled; a trouble is logged and the watch goes on."""
+        """Flush, look, tell and prune until cancelled; a trouble is logged and the rest goes on."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_again(self.look, LOOK_SECONDS))
             group.create_task(_again(self.tell, TELL_SECONDS))

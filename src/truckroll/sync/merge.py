@@ -86,7 +86,9 @@ def _take_in(work: Work, source: At) -> frozenset[str]:
     if not source.weighable:
         return NOTHING
     shape = work.ctx.mirror.shapes["source"]
-    said = {slot: value for slot, value in source.shown.items() if slot in shape.slots}
+    said = dict(source.shown)
+    if not shape.slots.issuperset(said):
+        said = {slot: value for slot, value in said.items() if slot in shape.slots}
     agreed = said.copy()
     for line in shape.made:
         if line.slot not in said:

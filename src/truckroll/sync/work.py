@@ -68,9 +68,8 @@ class At(msgspec.Struct, eq=False, gc=False):
 
     def settle_all(self, base: dict[str, Value], given: dict[str, Value]) -> None:
         """Move `base` of these fields to what is shown of them, and `given` to these values."""
-        self._change()
-        self.base.update(base)
-        self.given.update(given)
+        self.dirty = True
+        self.base, self.given = {**self.base, **base}, {**self.given, **given}
 
     def hold(self, slot: str, hold: FieldHold, *, again: bool = False) -> None:
         """Hold a field; an answer given to the same hold stays, save `again`."""
@@ -206,7 +205,7 @@ class Work(msgspec.Struct, eq=False, gc=False):
     def agree_all(
         self, values: dict[str, Value], by: At, shows: dict[str, Value | Problem]
     ) -> None:
-        """Take values as agreed where nothing was, on an end's word; it should show `shows`."""
+        """Take all values as agreed on the word of an end, which should show `shows`."""
         self._changed = True
         self.agreed, self.by = values, dict.fromkeys(values, by.end.id)
         self._shows = {by.end.side: shows}
