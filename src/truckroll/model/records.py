@@ -167,6 +167,7 @@ APPOINTMENT = Kind(
         "category": "a label of the system",
         "link": "a web address that leads back to it",
         "guests": "who is invited to it, by mail address; read only",
+        "organizer": "whose event it is, by mail address; read only",
     },
     types={
         "when": (Timed, AllDay),
