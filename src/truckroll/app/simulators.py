@@ -63,7 +63,8 @@ class Simulators:
         while time.monotonic() < until and process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self.ask("GET", "/_sim/")
-                return process
+                if process.poll() is None:  # else another's process answered at this port
+                    return process
             time.sleep(0.05)
         process.kill()
         process.wait(10)

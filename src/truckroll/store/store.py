@@ -7,6 +7,7 @@ from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.runs import RunsStore
 from truckroll.store.stories import StoriesStore
+from truckroll.store.zones import ZonesStore
 from truckroll.sync import ports
 
 
@@ -18,6 +19,7 @@ class Store(
     AccountsStore,
     RecipesStore,
     StoriesStore,
+    ZonesStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 
