@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -147,9 +147,11 @@ async def planned(
         if not links:
             return
         after = links[-1].id
+        # First what is in doubt, then the candidates: what another recipe makes meanwhile is then
+        # in one of the two. So neither can be asked once for a whole pass.
+        ctx = await job.context(links, Matcher((), job.match_names).find, waiting)
         matcher = await _matcher(job, links, given)
-        ctx = await job.context(links, matcher.find, waiting)
-        yield list(plan(links, ctx))
+        yield list(plan(links, replace(ctx, match=matcher.find)))
         given |= matcher.given
         if len(links) < BATCH:
             return
