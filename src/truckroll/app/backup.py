@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from truckroll.app.home import is_home, make_home
+from truckroll.app.hub import utc_now
 from truckroll.app.trouble import TroubleError
 from truckroll.store import backup, upgrade
 from truckroll.store.embedded import URL_VARIABLE, Embedded
 from truckroll.store.migrate import migrate
 from truckroll.store.secret import load_keyring
 from truckroll.store.trouble import DatabaseTrouble
+from truckroll.store.zones import take_instants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,13 +43,17 @@ class RestoreView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpgradeView(msgspec.Struct, frozen=True, kw_only=True):
-    """What was moved between majors of PostgreSQL (`old` is 0 where nothing was to be moved)."""
+    """What was moved between majors of PostgreSQL (`old` is 0 where nothing was to be moved).
+
+    `moved_visits` keep their time of day and begin at another instant by a newer tz database.
+    """
 
     old: int = 0
     new: int = 0
     tables: int = 0
     rows: int = 0
     kept: str = ""
+    moved_visits: int = 0
 
 
 def save(home: Path, file: Path, *, now: datetime, database: Embedded | None = None) -> BackupView:
@@ -101,10 +107,16 @@ def bring_up(home: Path, programs: Path | None, *, finish: bool) -> UpgradeView:
         raise TroubleError(error.says) from error
     with _held(home, None) as url:
         migrate(url, finish=finish)
+        moved_visits = take_instants(url, now=utc_now())
     if moved is None:
-        return UpgradeView()
+        return UpgradeView(moved_visits=moved_visits)
     return UpgradeView(
-        old=moved.old, new=moved.new, tables=moved.tables, rows=moved.rows, kept=str(moved.kept)
+        old=moved.old,
+        new=moved.new,
+        tables=moved.tables,
+        rows=moved.rows,
+        kept=str(moved.kept),
+        moved_visits=moved_visits,
     )
 
 

@@ -12,6 +12,8 @@ from truckroll.app.backup import last_saved
 from truckroll.app.freshness import AccountFresh, ago, count, length
 from truckroll.app.installed import load_installed
 from truckroll.app.trouble import TroubleError
+from truckroll.app.views import called
+from truckroll.model.records import as_text
 from truckroll.store.embedded import URL_VARIABLE
 
 if TYPE_CHECKING:
@@ -32,12 +34,11 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
 
 async def doctor(hub: Hub) -> list[CheckView]:
     """Look at the database, sign in to every account, and check every installed recipe."""
-    checks = [await _database(hub)]
-    known = {one.name: one for one in await freshness.fresh(hub)}
-    checks += [
-        await _account(hub, account, known[account.name]) for account in await hub.store.accounts()
-    ]
-    if len(checks) == 1:
+    checks = [await _database(hub), *await _clocks(hub)]
+    fresh = {one.name: one for one in await freshness.fresh(hub)}
+    accounts_known = await hub.store.accounts()
+    checks += [await _account(hub, account, fresh[account.name]) for account in accounts_known]
+    if not accounts_known:
         says, act = "none yet", "truckroll account add NAME --system caldav --url … --user …"
         checks.append(CheckView(what="accounts", well=False, says=says, act=act))
     rows = await hub.store.recipes()
@@ -56,6 +57,26 @@ async def _database(hub: Hub) -> CheckView:
     kept = f"backed up {ago((hub.now() - saved).total_seconds())}" if saved else "never backed up"
     says = f"PostgreSQL {version}, {kind}, {round(size / 1_000_000)} MB, {kept}"
     return CheckView(what="database", well=True, says=says)
+
+
+async def _clocks(hub: Hub) -> list[CheckView]:
+    """Tell which future visits begin at another instant since the rules of the clocks changed."""
+    moved = await hub.store.moved_instants(now=hub.now())
+    if not moved:
+        return []
+    told = [
+        f"{called(as_text(one.fields.get('number')), as_text(one.fields.get('title')))},"
+        f" {as_text(one.fields.get('when'), zone_shown=True)}: {one.was:%H:%M} →"
+        f" {one.begins:%H:%M} UTC"
+        for one in moved[:_SHOWN]
+    ]
+    more = f"; and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
+    says = (
+        f"the rules of the clocks changed: {count(len(moved), 'future visit')} with the same time"
+        f" of day begin at another instant: {'; '.join(told)}{more}"
+    )
+    act = "truckroll plan, and if that is right  truckroll upgrade"
+    return [CheckView(what="time zones", well=False, says=says, act=act)]
 
 
 async def _account(hub: Hub, account: Account, known: AccountFresh) -> CheckView:

@@ -61,6 +61,11 @@ def upgrade(args: Namespace, screen: Screen) -> int:
             hang="    ",
         )
         screen.text(f"The old data are kept in {view.kept}", indent="    ")
+    if view.moved_visits:
+        text = (
+            f"{count(view.moved_visits, 'future visit')} begin at another instant by new zone rules"
+        )
+        screen.text(text, indent=f"  {screen.sign(well=True)} ", hang="    ")
     screen.line(f"  {screen.sign(well=True)} the database fits this version")
     return 0
 

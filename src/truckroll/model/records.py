@@ -174,6 +174,7 @@ APPOINTMENT = Kind(
         "link": "a web address that leads back to it",
         "guests": "who is invited to it, by mail address; read only",
         "window": "between which times it was promised to begin; read only",
+        "organizer": "whose event it is, by mail address; read only",
     },
     types={
         "when": (Timed, AllDay),

@@ -110,7 +110,7 @@ def counts(url: str, schemas: Sequence[str] = (SCHEMA,)) -> Mapping[str, int]:
 
 def keys_used(url: str) -> list[str]:
     """Return the ids of the secret keys with which sign-ins are sealed, of all tenants."""
-    with _connected(url) as connection, _unbound(connection, "account"):
+    with _connected(url) as connection, unbound(connection, "account"):
         return [str(row[0]) for row in connection.execute(_KEYS).fetchall()]
 
 
@@ -125,7 +125,7 @@ def _connected(url: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _unbound(connection: Connection, table: str) -> Iterator[None]:
+def unbound(connection: Connection, table: str) -> Iterator[None]:
     """Let the tables' owner see the rows of all tenants, inside one transaction."""
     name = sql.Identifier(SCHEMA, table)
     with connection.transaction():
@@ -136,14 +136,14 @@ def _unbound(connection: Connection, table: str) -> Iterator[None]:
 
 def _forget_cursors(connection: Connection) -> None:
     """Let every scope be read whole: what is stored is older than the world."""
-    with _unbound(connection, "scope"):
+    with unbound(connection, "scope"):
         connection.execute("update truckroll.scope set cursor = null")
 
 
 def _in_use(connection: Connection) -> bool:
     if not _there(connection, SCHEMA):
         return False
-    with _unbound(connection, "account"):
+    with unbound(connection, "account"):
         row = connection.execute("select exists (select from truckroll.account)").fetchone()
     return bool(row and row[0])
 

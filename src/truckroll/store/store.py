@@ -22,6 +22,7 @@ from truckroll.store.tenants import TenantsStore
 from truckroll.store.timetable import TimetableStore
 from truckroll.store.watch import WatchStore
 from truckroll.store.webhooks import WebhooksStore
+from truckroll.store.zones import ZonesStore
 from truckroll.sync import ports
 
 
@@ -47,6 +48,7 @@ class Store(
     WatchStore,
     AlertsStore,
     WebhooksStore,
+    ZonesStore,
 ):
     """Implements `sync.ports.Store`, and keeps accounts, recipes and stories beside it.
 

@@ -190,7 +190,7 @@ def need(work: Work, at: At) -> None:
 def _update(work: Work, at: At, fields: dict[str, Value]) -> None:
     label = work.ctx.scope_label(at.end.scope)
     if not at.end.owned:
-        text = f"the event in {label} belongs to somebody else; only its owner can change it"
+        text = _request(work, at, fields)
         work.holds.append(Hold(reason="not_ours", detail=text, end=at.end.id))
     elif "update" not in at.facts.ops or work.ctx.mirror.writes != "always":
         names = ", ".join(sorted(fields))
@@ -200,6 +200,20 @@ def _update(work: Work, at: At, fields: dict[str, Value]) -> None:
     else:
         whole = (_whole(work, at) or {}) | fields
         _plan(work, at, build(work, at, "update", fields, whole, _why(work, at, fields)))
+
+
+def _request(work: Work, at: At, fields: Fields) -> str:
+    """Say whom to ask for a change of what is not ours, and for which."""
+    owner = as_text(at.shown.get("organizer")) or "its owner"
+    title, label = as_text(at.shown.get("title")), work.ctx.scope_label(at.end.scope)
+    changes = [
+        f"{slot} “{as_text(at.shown.get(slot))}” → “{as_text(value)}”"
+        for slot, value in fields.items()
+    ]
+    return (
+        f"“{title}” in {label} is not ours, so only {owner} can change it; ask {owner} for:"
+        f" {', '.join(changes)}"
+    )
 
 
 def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool:

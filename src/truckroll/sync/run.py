@@ -191,10 +191,12 @@ async def planned(
         if not links:
             return
         after = links[-1].id
+        # First what is in doubt, then the candidates: what another recipe makes meanwhile is then
+        # in one of the two. So neither can be asked once for a whole pass.
+        ctx = await job.context(links, Matcher((), job.match_names).find, waiting)
         matcher = await _matcher(job, links, given)
-        ctx = await job.context(links, matcher.find, waiting)
         with watch.span("plan", recipe=job.recipe, links=len(links)):
-            decisions = await _decided(job, links, ctx)
+            decisions = await _decided(job, links, replace(ctx, match=matcher.find))
         yield decisions
         given |= matcher.given
         if len(links) < BATCH:

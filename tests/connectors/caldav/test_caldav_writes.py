@@ -300,6 +300,8 @@ def test_what_somebody_else_organises_is_not_ours_to_edit(organizer, mark, owned
     scope = Scope(id="/cal/", title="Field", kind="appointment", owner="Ana")
     seen = wire.Reader(session({}), scope).item("a.ics", text.encode(), '"1"')
     assert seen.owned is owned
+    who = seen.fields["organizer"]
+    assert (who == "boss@example.com") is ("boss" in organizer), "who is to be asked"
 
 
 def test_an_object_is_read_whole_so_what_it_lacks_is_unknown_there():
