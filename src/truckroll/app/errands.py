@@ -93,16 +93,19 @@ class Errands:
             report = _unread(stored, error)
         if agenda.whole and calls:
             await store.spend(stored.account, now().date(), calls)
-        await self._note(known, held, stored.account, agenda, report)
-        news = report.new or report.changed or report.gone or report.unreadable
-        if news or (agenda.failures and not report.error):
-            await store.make_recipes_due([one.row.id for one in recipes], at=now())
+        await self._note(known, held, stored, agenda, report)
 
     async def _note(
-        self, known: Known, held: Held, account: int, agenda: ScopeAgenda, report: ScopeReport
+        self,
+        known: Known,
+        held: Held,
+        scope: StoredScope,
+        agenda: ScopeAgenda,
+        report: ScopeReport,
     ) -> None:
         """Write down how a read went, and when the next one is due."""
         store, now = known.hub.store.under(held.leases), self._resident.now()
+        recipes = [one.row.id for one in known.uses(scope.id)]
         if not report.error:
             emptied = agenda.emptied
             if report.complete:
@@ -115,13 +118,16 @@ class Errands:
                 next_at=now + poll,
                 complete=report.complete,
                 emptied=emptied,
+                recipes=recipes,
             )
             return
         failures = agenda.failures + 1
         wait = backoff(failures, self._chance(), asked=report.after)
         if report.code == SignIn.code:
             wait, says = PAUSE, report.error
-            await store.pause_account(account, until=now + wait, trouble=says, code=report.code)
+            await store.pause_account(
+                scope.account, until=now + wait, trouble=says, code=report.code
+            )
         await store.scope_read(
             report.scope,
             agenda,
@@ -131,6 +137,7 @@ class Errands:
             trouble=report.error,
             code=report.code,
             emptied=agenda.emptied,
+            recipes=recipes,
         )
 
     async def settle(self, tenant: int, recipe: int) -> None:
@@ -177,6 +184,16 @@ class Errands:
             failures=failures,
             trouble="\n".join(settled.stops or settled.problems),
         )
+        if settled.done or held.leases[0].deaths:  # who died may have written too
+            await self._tell_others(known, installed)
+
+    async def _tell_others(self, known: Known, installed: Installed) -> None:
+        """Let recipes that share a scope see at once what was written there."""
+        scopes = (*installed.sources, *installed.targets)
+        others = {one.row.id for scope in scopes for one in known.uses(scope.id)}
+        others.discard(installed.row.id)
+        if others:
+            await known.hub.store.make_recipes_due(sorted(others), at=self._resident.now())
 
     def _next(
         self, settled: Settled, agenda: RecipeAgenda, now: datetime, *, waits: bool

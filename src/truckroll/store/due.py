@@ -95,8 +95,13 @@ class DueStore(Base):
         trouble: str = "",
         code: str = "",
         emptied: int = 0,
+        recipes: Sequence[int] = (),
     ) -> None:
-        """Note how a read went and when the next is due; who asked since `before` is not served."""
+        """Note how a read went and when the next is due; who asked since `before` is not served.
+
+        Where something changed since they were told last, or the scope can be read again, these
+        recipes become due.
+        """
         row = {
             "scope": scope,
             "asked": before.asked,
@@ -110,6 +115,11 @@ class DueStore(Base):
         }
         async with self._transaction(durable=False, fenced=True) as cursor:
             await cursor.execute(SQL["scope_read"], row)
+            mended = bool(before.failures) and not failures
+            news = {"scope": scope, "at": at, "recipes": unique(recipes), "anyhow": mended}
+            await cursor.execute(SQL["news"], news)
+            if cursor.rowcount:
+                await cursor.execute(SQL["wake"])
 
     async def pause_account(
         self, account: int, *, until: datetime, trouble: str, code: str

@@ -14,6 +14,7 @@ from truckroll.sync.ports import PageResult
 from truckroll.sync.types import RecordRow
 
 SQL = named_sql("reading")
+_NEWS = frozenset({"new", "changed", "gone", "unreadable"})
 
 
 class ReadingStore(Base):
@@ -81,6 +82,7 @@ class ReadingStore(Base):
             await cursor.execute(SQL["scopes_of"], {"ids": list(records)})
             scopes = unique([row[0] async for row in cursor])
             await cursor.execute(SQL["lock_scopes"], {"scopes": scopes})
+            await cursor.execute(SQL["stir"], {"scopes": scopes})
             await mark_gone(cursor, records, at=at)
             await touch(cursor, records, at=at)
 
@@ -116,6 +118,8 @@ async def observe_items(
         await cursor.executemany(SQL[name], chosen)
     if gone := [one.held for one in seen if one.news == "gone"]:
         await cursor.execute(SQL["gone"], {"ids": gone, "at": place["at"]})
+    if not reply and any(one.news in _NEWS for one in seen):
+        await cursor.execute(SQL["stir"], {"scopes": [place["scope"]]})
     if moved := sum(one.live for one in seen):
         await cursor.execute(SQL["shift_live"], {"scope": place["scope"], "by": moved})
     return seen

@@ -52,6 +52,13 @@ update scope set due_at = case when asked = %(asked)s then %(next)s else due_at 
   emptied = %(emptied)s, tried_at = %(at)s
 where id = %(scope)s
 
+-- name: news
+-- The recipes of a scope are told in the transaction that forgets that they are to be told.
+with told as (
+  update scope set stirred = false where id = %(scope)s and (stirred or %(anyhow)s) returning id)
+update recipe set due_at = least(coalesce(due_at, %(at)s), %(at)s), asked = asked + 1
+where id = any(%(recipes)s::bigint[]) and exists (select from told)
+
 -- name: pause_account
 update scope set due_at = greatest(due_at, %(until)s), failures = greatest(failures, 1),
   trouble = %(trouble)s, trouble_code = %(code)s

@@ -52,7 +52,7 @@ def downgrade() -> None:
         "drop policy spanning on workspace"
     )
     connection.exec_driver_sql(
-        "alter table scope drop due_at, drop poll_seconds, drop asked, drop whole,"
+        "alter table scope drop due_at, drop poll_seconds, drop asked, drop whole, drop stirred,"
         " drop failures, drop trouble, drop trouble_code, drop emptied, drop tried_at;"
         "alter table recipe drop due_at, drop asked, drop failures, drop trouble, drop settled_at;"
         "alter table workspace drop settings, drop watched;"

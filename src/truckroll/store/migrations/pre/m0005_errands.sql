@@ -1,11 +1,12 @@
 -- When a scope is to be read next; null where no installed recipe uses it. `asked` counts who
 -- asked for it: a read that began before the last one asked leaves the scope due. `whole` asks for
--- a complete read. `emptied` is how many records a complete read that shows none found gone.
+-- a complete read. `stirred`: what it shows changed, and its recipes were not told yet. `emptied` is how many records a complete read that shows none found gone.
 alter table scope
   add due_at       timestamptz,
   add poll_seconds integer check (poll_seconds > 0),
   add asked        bigint  not null default 0,
   add whole        boolean not null default false,
+  add stirred      boolean not null default false,
   add failures     integer not null default 0,
   add trouble      text    not null default '',
   add trouble_code text    not null default '',
