@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from truckroll.app.hub import Hub
 
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(minutes=5)  # a mail server may answer each word slowly
 GIVES_UP = timedelta(hours=24)
 _PAUSES = tuple(timedelta(seconds=one) for one in (10, 60, 300, 900, 3600))
 _SECRET = frozenset({"password", "secret", "url"})
@@ -173,11 +174,11 @@ async def _no_channel(hub: Hub, name: str) -> TroubleError:
 async def deliver(hub: Hub, send: Callable[..., Awaitable[str]] = channels.send) -> int:
     """Send the messages that are due; return how many arrived.
 
-    Each is taken for two minutes, so that no two processes send it; one whose process died
+    Each is taken for five minutes, so that no two processes send it; one whose process died
     meanwhile is sent again. A message that fails is tried for a day, then given up.
     """
-    sent = 0
-    for message in await hub.store.take_messages(at=hub.now(), lease=LEASE):
+
+    async def one(message: Message) -> bool:
         problem = await send(message, now=hub.now())
         now = hub.now()
         again = None
@@ -186,8 +187,10 @@ async def deliver(hub: Hub, send: Callable[..., Awaitable[str]] = channels.send)
         await hub.store.message_done(
             message.id, sent_at=None if problem else now, next_at=again, problem=problem
         )
-        sent += not problem
-    return sent
+        return not problem
+
+    taken = await hub.store.take_messages(at=hub.now(), lease=LEASE)
+    return sum(await asyncio.gather(*(one(message) for message in taken)))
 
 
 __all__ = [
