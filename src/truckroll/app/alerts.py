@@ -14,7 +14,7 @@ from truckroll.app.alarms import Facts, findings
 from truckroll.app.trouble import TroubleError, known
 from truckroll.kit.addresses import checked_url
 from truckroll.kit.errors import GiveUp
-from truckroll.store.alerts import Alert, Channel, Message, Settled
+from truckroll.store.alerts import Alert, Message, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -191,19 +191,3 @@ async def deliver(hub: Hub, send: Callable[..., Awaitable[str]] = channels.send)
 
     taken = await hub.store.take_messages(at=hub.now(), lease=LEASE)
     return sum(await asyncio.gather(*(one(message) for message in taken)))
-
-
-__all__ = [
-    "AddedView",
-    "Channel",
-    "ChannelView",
-    "add_channel",
-    "channel_views",
-    "deliver",
-    "listed",
-    "look",
-    "new_secret",
-    "remove_channel",
-    "silence",
-    "test_channel",
-]
