@@ -122,6 +122,23 @@ async def test_a_mail_that_is_refused_is_tried_again_under_the_same_id_and_given
     post.refuse = 0
     assert await alerts.deliver(office.hub) == 0
     assert len(post.mails) == 1
+    assert list(await office.hub.store.failing_channels()) == ["office"]
+    await settle(office, LATE, Finding("late", "shop", "Late."), Finding("late", "barn", "Late."))
+    assert await alerts.deliver(office.hub) == 1
+    assert await office.hub.store.failing_channels() == {}, "it works again"
+
+
+async def test_that_it_is_over_is_told_after_what_it_was(office, post):
+    await alerts.add_channel(office.hub, "office", "mail", mail_to(post))
+    await settle(office, LATE)
+    post.refuse = 1
+    await alerts.deliver(office.hub)
+    await settle(office)
+    office.clock.go(minutes=6)
+    await settle(office)
+    assert await alerts.deliver(office.hub) == 1
+    assert await alerts.deliver(office.hub) == 1
+    assert ["Well again" in one["Subject"] for one in post.mails] == [False, True]
 
 
 async def test_two_processes_send_a_message_once(office, post):

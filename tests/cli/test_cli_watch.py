@@ -8,14 +8,20 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import psycopg
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from rich.console import Console
 from standardwebhooks import Webhook
 
 from cli.conftest import Desk, job
-from truckroll.app import alerts
+from truckroll.app import alerts, passes
 from truckroll.app.bootstrap import open_hub
+from truckroll.app.observe import Meter
 from truckroll.app.top import top
 from truckroll.cli.top import _table
+from truckroll.kit import watch
+from truckroll.store.open import Stores
 
 
 @pytest.fixture
@@ -79,6 +85,37 @@ def test_top_shows_freshness_against_its_promise_and_doctor_says_what_is_late(de
     assert kept["well"]
     assert kept["says"].endswith("last complete read 47 min ago (promise 3 h)")
     assert desk("top", "--once").code == 1
+
+
+def test_a_run_is_one_trace_from_its_cause_to_its_writes_and_is_counted(desk):
+    desk.work(job("J-1"), job("J-2", hour=11))
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    meter = Meter(provider)
+
+    async def run():
+        async with open_hub(desk.home) as hub:
+            with watch.watched(meter), watch.bound(tenant=1), watch.span("push"):
+                handed = watch.traceparent()
+            with watch.watched(meter), watch.bound(tenant=1), watch.span("settle", parent=handed):
+                await passes.apply(hub)
+            await meter.flush(Stores(hub.store._pool, hub.store._keyring))
+
+    asyncio.run(run())
+    spans = exporter.get_finished_spans()
+    names = [one.name for one in spans]
+    assert len({one.context.trace_id for one in spans}) == 1
+    assert (names.count("write"), names.count("plan") > 0) == (2, True)
+    assert names.count("read") == 2, "one per part"
+    assert all(one.attributes["truckroll.tenant"] == 1 for one in spans)
+    value = meter.registry.get_sample_value
+    assert value("truckroll_writes_total", {"op": "create", "result": "done"}) == 2
+    assert value("truckroll_processing_latency_seconds_count") == 2
+    assert value("truckroll_read_seconds_count") == 2
+    (line,) = [one for one in desk("top", "--json").json["accounts"] if one["name"] == "field"]
+    assert line["answered"] > 2
+    assert line["failed"] == 0
 
 
 def test_the_live_screen_shows_the_same(plain_desk):

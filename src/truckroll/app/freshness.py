@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from truckroll.app.hub import Hub
     from truckroll.store.watch import ScopeWatch
-    from truckroll.sync.read import ScopeReport
 
 PROMISE = timedelta(minutes=15)
 WINDOW = timedelta(minutes=5)  # the calls that a system's health is judged by
@@ -83,11 +82,6 @@ class AccountFresh(msgspec.Struct, frozen=True, kw_only=True):
     def needs(self, code: str) -> bool:
         """Tell whether the last read of a scope ended with an error of this code."""
         return any(one.error_code == code for one in self.scopes)
-
-
-async def note(hub: Hub, reports: Sequence[ScopeReport], *, began: datetime) -> None:
-    """Keep what reads showed; `began` is the instant at which they began."""
-    await hub.store.note_reads(reports, began=began)
 
 
 async def expect(hub: Hub) -> None:
@@ -185,17 +179,6 @@ async def promise(hub: Hub, name: str, length: timedelta | None) -> None:
     if name not in accounts:
         raise known(name, list(accounts), "account")
     await hub.store.promise(accounts[name], length, at=hub.now())
-
-
-def says_fresh(account: AccountFresh) -> str:
-    """Return how fresh an account is, as a clause."""
-    oldest = account.oldest
-    if oldest is None:
-        return "not in use by a recipe"
-    promised = f"promise {length(account.promise_seconds)}"
-    if oldest.age_seconds is None:
-        return f"never read to its end yet, {promised}"
-    return f"last complete read {ago(oldest.age_seconds)} ({promised})"
 
 
 def ago(seconds: float) -> str:

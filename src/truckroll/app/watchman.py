@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -15,7 +18,7 @@ from truckroll.app.logs import log
 from truckroll.kit import watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -24,11 +27,13 @@ if TYPE_CHECKING:
 
 TELL_SECONDS = 1.0
 LOOK_SECONDS = 30.0  # a system that is down is told of within five minutes
+EXPECT_ROUNDS = 10
 PRUNE_SECONDS = 3600.0
 _AT_ONCE = 4  # tenants at one time: each may hold a connection
 
 
-class Watchman(NamedTuple):
+@dataclass(slots=True)
+class Watchman:
     """Who watches a process. `restart` makes scopes of a tenant due to be read.
 
     Any number of processes may have one: what is told is told once, and what is settled is
@@ -40,9 +45,10 @@ class Watchman(NamedTuple):
     meter: Meter
     restart: Callable[[int, Sequence[int]], Awaitable[None]] | None = None
     now: Callable[[], datetime] = utc_now
+    _rounds: Iterator[int] = field(default_factory=count, repr=False)
 
     async def keep(self) -> None:
-        """Flush, look, tell and prune until cancelled; a trouble is logged and the rest goes on."""
+        """Flush, look, tell and prune until cancelled; what fails is logged and tried again."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_again(self.look, LOOK_SECONDS))
             group.create_task(_again(self.tell, TELL_SECONDS))
@@ -51,7 +57,9 @@ class Watchman(NamedTuple):
     async def look(self) -> None:
         """Write the calls to the store, and settle the alerts of every tenant."""
         await self.meter.flush(self.stores)
-        await self._each(await self.stores.tenants(), self._look)
+        # What a read shows is known at once; which scopes nobody has read yet may come later.
+        expect = next(self._rounds) % EXPECT_ROUNDS == 0
+        await self._each(await self.stores.tenants(), partial(self._look, expect=expect))
 
     async def tell(self) -> None:
         """Send what is due: alerts and webhooks, of every tenant that has any."""
@@ -62,12 +70,13 @@ class Watchman(NamedTuple):
         for tenant in await self.stores.tenants():
             await self.stores.of(tenant).prune_watch(at=self.now())
 
-    async def _look(self, hub: Hub, tenant: int) -> None:
+    async def _look(self, hub: Hub, tenant: int, *, expect: bool) -> None:
         async def restart(scopes: Sequence[int]) -> None:
             if self.restart is not None:
                 await self.restart(tenant, scopes)
 
-        await alerts.look(hub, restart if self.restart is not None else None)
+        wanted = restart if self.restart is not None else None
+        await alerts.look(hub, wanted, expect=expect)
 
     async def _tell(self, hub: Hub, _tenant: int) -> None:
         await webhooks.deliver_due(hub)

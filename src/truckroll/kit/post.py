@@ -60,10 +60,10 @@ class Poster:
         except VendorError as error:
             problem = error.says
         except TimeoutError:
-            problem = f"The receiver did not answer within {self._seconds:g} s."
-            status = 0
+            if not status:  # an answer whose body stalls is one all the same
+                problem = f"The receiver did not answer within {self._seconds:g} s."
         except (aiohttp.ClientError, OSError) as error:
-            problem = _trouble(error)
+            problem = "" if status else _trouble(error)
         ms = round((time.monotonic() - started) * 1000)
         return Posted(status, ms, head.replace("\0", ""), problem, again)
 

@@ -148,7 +148,7 @@ class AlertsStore(Base):
             return cursor.rowcount > 0
 
     async def take_messages(
-        self, *, at: datetime, lease: timedelta, limit: int = 50
+        self, *, at: datetime, lease: timedelta, limit: int = 20
     ) -> list[Message]:
         """Take messages that are due, for as long as the lease; nobody else gets them meanwhile."""
         async with self._transaction() as cursor:
@@ -165,7 +165,7 @@ class AlertsStore(Base):
             await cursor.execute(SQL["message_done"], row)
 
     async def failing_channels(self) -> dict[str, str]:
-        """Return the channels that a message could not be sent over, with the trouble."""
+        """Return the channels whose latest message could not be sent, with the trouble."""
         async with self._transaction() as cursor:
             await cursor.execute(SQL["failing_channels"])
             return {row[0]: row[1] async for row in cursor}

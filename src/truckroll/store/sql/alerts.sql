@@ -67,9 +67,13 @@ delete from alert_channel where name = %(name)s
 update alert_channel set sealed = %(sealed)s, key_id = %(key_id)s where id = %(id)s
 
 -- name: take_messages
--- Taken until `until`: whoever dies meanwhile leaves it to the next.
+-- Taken until `until`: whoever dies meanwhile leaves it to the next. That something is over is
+-- told after what it was.
 with taken as (
-  select id from alert_message where next_at <= %(at)s
+  select id from alert_message m where next_at <= %(at)s
+    and not (what = 'closed' and exists (
+      select from alert_message o where o.alert = m.alert and o.channel = m.channel
+        and o.what = 'opened' and o.next_at is not null))
   order by next_at, id limit %(limit)s for update skip locked)
 update alert_message m set next_at = %(until)s, attempts = attempts + 1
 from taken, alert a, alert_channel c
@@ -82,5 +86,9 @@ update alert_message set sent_at = %(sent_at)s, next_at = %(next_at)s, problem =
 where id = %(id)s and sent_at is null
 
 -- name: failing_channels
-select distinct c.name, m.problem from alert_message m join alert_channel c on c.id = m.channel
-where m.problem <> '' and m.sent_at is null order by c.name
+-- Those whose latest message could not be sent.
+select c.name, m.problem from alert_channel c cross join lateral (
+  select problem, sent_at from alert_message m
+  where m.channel = c.id and (problem <> '' or sent_at is not null)
+  order by id desc limit 1) m
+where m.sent_at is null order by c.name
