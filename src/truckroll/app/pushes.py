@@ -9,7 +9,8 @@ import hashlib
 import re
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -85,10 +86,39 @@ class _Known:
     bucket: _Bucket | None
 
 
+@dataclass(slots=True)
+class _Health:
+    """Whether the database answers. While it does not, one try at a time is made now and then."""
+
+    failed_at: float | None = None
+    trying: int = 0
+
+    def is_away(self) -> bool:
+        if self.failed_at is None:
+            return False
+        return self.trying > 0 or time.monotonic() - self.failed_at < _DOWN_SECONDS
+
+    @asynccontextmanager
+    async def tried(self) -> AsyncIterator[None]:
+        """Bound a try in time, and note how it ends."""
+        self.trying += 1
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                yield
+        except (OperationalError, TimeoutError):
+            self.failed_at = time.monotonic()
+            raise
+        else:
+            self.failed_at = None
+        finally:
+            self.trying -= 1
+
+
 class _Lane:
     """A tenant's pushes on their way into the store: all that wait go in one transaction."""
 
     def __init__(self, keep: Callable[[list[Came]], Awaitable[list[Kept]]]) -> None:
+        self.health = _Health()
         self._keep = keep
         self._waiting: list[tuple[Came, asyncio.Future[Kept]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -113,17 +143,22 @@ class _Lane:
 
     async def _one(self, batch: list[tuple[Came, "asyncio.Future[Kept]"]]) -> None:
         try:
-            kinds = await self._keep([came for came, _ in batch])
+            async with self.health.tried():
+                kinds = await self._keep([came for came, _ in batch])
         except (DataError, IntegrityError) as error:
             # One of them cannot be kept; the others must not wait for it.
             if len(batch) == 1:
                 _fail(batch[0][1], error)
             else:
                 for one in batch:
-                    await self._one([one])
+                    if self.health.failed_at is None:
+                        await self._one([one])
+                    else:
+                        _fail(one[1], error)
             return
         except Exception as error:  # noqa: BLE001 -- whoever waits gets to know, whatever it was
-            for _, told in batch:
+            waiting, self._waiting = self._waiting, []
+            for _, told in (*batch, *waiting):
                 _fail(told, error)
             return
         for (_, told), kind in zip(batch, kinds, strict=True):
@@ -160,7 +195,7 @@ class Receiver:
         self._lookups = _Bucket(_LOOKUPS_PER_SECOND, _MOST_LOOKUPS)
         self._refused: dict[int, Counter[int]] = {}
         self._counting: asyncio.Task[None] | None = None
-        self._down_until = 0.0
+        self._finding = _Health()
 
     def arrival(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Arrival:
         """Return a push as it came; `target` is path and query as they were sent."""
@@ -180,10 +215,7 @@ class Receiver:
         """
         try:
             answer = await self._take(path, push)
-        except (OperationalError, TimeoutError):
-            self._down_until = time.monotonic() + _DOWN_SECONDS
-            answer = UNAVAILABLE
-        except Error:  # what came cannot be kept as it is; others can
+        except (Error, TimeoutError):
             answer = UNAVAILABLE
         self.counts[str(answer.status)] += 1
         return answer
@@ -198,8 +230,6 @@ class Receiver:
     async def _take(self, path: str, push: Arrival) -> Answer:
         if not _PATH.fullmatch(path):
             return NOT_FOUND
-        if time.monotonic() < self._down_until:
-            return UNAVAILABLE
         began = time.monotonic()
         known = await self._find(path)
         if isinstance(known, Answer):
@@ -245,7 +275,7 @@ class Receiver:
             odd=odd,
         )
         lane = self._lane(known.tenant)
-        if len(lane) >= _MOST_WAITING:
+        if lane.health.is_away() or len(lane) >= _MOST_WAITING:
             return UNAVAILABLE
         kind = await lane.put(came)
         self.counts[kind] += 1
@@ -258,11 +288,7 @@ class Receiver:
         if tenant not in self._lanes:
             store = self._stores.of(tenant)
 
-            async def keep(came: list[Came]) -> list[Kept]:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    return await store.keep_pushes(came)
-
-            self._lanes[tenant] = _Lane(keep)
+            self._lanes[tenant] = _Lane(store.keep_pushes)
         return self._lanes[tenant]
 
     async def _find(self, path: str, *, anew: bool = False) -> _Known | Answer:
@@ -270,9 +296,10 @@ class Receiver:
         now = time.monotonic()
         if known is not None and now - known.at < _KNOWN_SECONDS and not anew:
             return known
-        if known is None and not self._lookups.take():
-            return UNAVAILABLE
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        if self._finding.is_away() or (known is None and not self._lookups.take()):
+            # What was known before still counts, as far as it can be kept.
+            return UNAVAILABLE if anew or known is None else known
+        async with self._finding.tried():
             found = await subscription_at(self._stores.pool, path)
             if found is None:
                 return NOT_FOUND
