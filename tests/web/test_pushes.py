@@ -188,6 +188,15 @@ async def test_a_push_that_cannot_be_read_at_all_asks_for_a_read_of_everything(h
     assert await hall.due() == (0 if b"events" in body else 1)
 
 
+@pytest.mark.fault("F05")
+async def test_a_push_that_its_connector_fails_at_is_kept_and_everything_is_read(hall):
+    row = await hall.subscribed(replace(TOKEN, parts=lambda push: [push.body[99]]), scope=False)
+    assert (await hall.send(row)).status_code == 200
+    (odd,) = await hall.store.odd_parts(row.id)
+    assert (odd.raw, "cannot be taken apart" in odd.reason) == (BODY, True)
+    assert await hall.due() == 1
+
+
 # Proofs
 
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,10 +22,11 @@ from truckroll.app.systems import connector
 from truckroll.kit.contract import Push
 from truckroll.kit.handshakes import Answer
 from truckroll.kit.proofs import Arrival, Unsigned, refusal, secret_headers
-from truckroll.kit.push import Hint, split
+from truckroll.kit.push import Hint, Odd, split
 from truckroll.store.open import Stores
 from truckroll.store.pushes import Came, Kept
 from truckroll.store.subscriptions import PATH_LENGTH, Subscription, subscription_at
+from truckroll.store.trouble import DatabaseTrouble
 
 MOST_BYTES = 4 * 1024 * 1024
 _PATH = re.compile(rf"[A-Za-z0-9_-]{{{PATH_LENGTH}}}")
@@ -215,7 +216,7 @@ class Receiver:
         """
         try:
             answer = await self._take(path, push)
-        except (Error, TimeoutError):
+        except (Error, DatabaseTrouble, TimeoutError):
             answer = UNAVAILABLE
         self.counts[str(answer.status)] += 1
         return answer
@@ -238,7 +239,9 @@ class Receiver:
         if known.at < began and judged is not None:
             # It may have been made, or its secret exchanged, in another process since.
             if not known.again.take():
-                return UNAVAILABLE if isinstance(judged, Answer) else self._refuse(known, judged)
+                if isinstance(judged, Answer):
+                    return UNAVAILABLE if judged.status == _OK else judged
+                return self._refuse(known, judged)
             known = await self._find(path, anew=True)
             if isinstance(known, Answer):
                 return known
@@ -261,8 +264,7 @@ class Receiver:
         return echo if kept else REFUSED
 
     async def _keep(self, path: str, known: _Known, push: Arrival) -> Answer:
-        hints = known.push.parts(push) if known.push.parts else (Hint(),)
-        scopes, odd = split(hints)
+        scopes, odd = split(_parts(known.push, push))
         headers, query = _kept_headers(known.push, push), push.url.partition("?")[2]
         came = Came(
             subscription=known.row.id,
@@ -286,9 +288,7 @@ class Receiver:
 
     def _lane(self, tenant: int) -> _Lane:
         if tenant not in self._lanes:
-            store = self._stores.of(tenant)
-
-            self._lanes[tenant] = _Lane(store.keep_pushes)
+            self._lanes[tenant] = _Lane(self._stores.of(tenant).keep_pushes)
         return self._lanes[tenant]
 
     async def _find(self, path: str, *, anew: bool = False) -> _Known | Answer:
@@ -302,6 +302,7 @@ class Receiver:
         async with self._finding.tried():
             found = await subscription_at(self._stores.pool, path)
             if found is None:
+                self._known.pop(path, None)
                 return NOT_FOUND
             tenant, id_ = found
             store = self._stores.of(tenant)
@@ -373,6 +374,15 @@ def _judge(known: _Known, push: Arrival) -> Answer | str | None:
     if reason := refusal(known.push.proof, push, known.row.secrets):
         return reason
     return echo
+
+
+def _parts(speaks: Push, push: Arrival) -> Sequence[Hint | Odd]:
+    if speaks.parts is None:
+        return (Hint(),)
+    try:
+        return speaks.parts(push)
+    except Exception as error:  # noqa: BLE001 -- a proven push is not lost, whatever is in it
+        return (Hint(), Odd(0, f"The push cannot be taken apart ({error}).", push.body))
 
 
 def _bucket(push: Push) -> _Bucket | None:
