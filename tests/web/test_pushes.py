@@ -188,6 +188,15 @@ async def test_a_push_that_cannot_be_read_at_all_asks_for_a_read_of_everything(h
     assert await hall.due() == (0 if b"events" in body else 1)
 
 
+@pytest.mark.fault("F05")
+async def test_a_push_that_its_connector_fails_at_is_kept_and_everything_is_read(hall):
+    row = await hall.subscribed(replace(TOKEN, parts=lambda push: [push.body[99]]), scope=False)
+    assert (await hall.send(row)).status_code == 200
+    (odd,) = await hall.store.odd_parts(row.id)
+    assert (odd.raw, "cannot be taken apart" in odd.reason) == (BODY, True)
+    assert await hall.due() == 1
+
+
 # Proofs
 
 
@@ -504,6 +513,31 @@ async def test_one_push_that_cannot_be_kept_keeps_no_other_away(hall):
 
 
 # Tenants
+
+
+@pytest.mark.fault("F08")
+async def test_a_tenant_whose_rows_are_locked_holds_up_no_other(
+    hall, database_url, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(app_pushes, "_PATIENCE_SECONDS", 0.5)
+    mine = await hall.subscribed()
+    async with open_store(database_url, tmp_path / "home", tenant=2) as other:
+        world = await make_world(other)
+        theirs = await other.add_subscription(
+            world.source_account, world.source, at=AT, secret="t" * 20, by_hand=True
+        )
+        for row in (mine, theirs):
+            assert (await hall.send(row, headers={"X-Id": "1"})).status_code == 200
+        with psycopg.connect(database_url) as locker:
+            locker.execute("select from truckroll.subscription where id = %s for update", [mine.id])
+            sent = [hall.send(mine, headers={"X-Id": f"m{n}"}) for n in range(20)]
+            held_up = [asyncio.ensure_future(one) for one in sent]
+            for number in range(20):
+                answer = await hall.send(theirs, headers={"X-Id": f"t{number}"})
+                assert answer.status_code == 200
+            assert {(await one).status_code for one in held_up} == {503}
+        assert len(await other.pushes(theirs.id)) == 21
+    assert len(await hall.store.pushes(mine.id)) == 1
 
 
 async def test_each_tenants_pushes_go_to_that_tenant(hall, database_url, tmp_path):

@@ -9,7 +9,8 @@ import hashlib
 import re
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,10 +22,11 @@ from truckroll.app.systems import connector
 from truckroll.kit.contract import Push
 from truckroll.kit.handshakes import Answer
 from truckroll.kit.proofs import Arrival, Unsigned, refusal, secret_headers
-from truckroll.kit.push import Hint, split
+from truckroll.kit.push import Hint, Odd, split
 from truckroll.store.open import Stores
 from truckroll.store.pushes import Came, Kept
 from truckroll.store.subscriptions import PATH_LENGTH, Subscription, subscription_at
+from truckroll.store.trouble import DatabaseTrouble
 
 MOST_BYTES = 4 * 1024 * 1024
 _PATH = re.compile(rf"[A-Za-z0-9_-]{{{PATH_LENGTH}}}")
@@ -85,10 +87,39 @@ class _Known:
     bucket: _Bucket | None
 
 
+@dataclass(slots=True)
+class _Health:
+    """Whether the database answers. While it does not, one try at a time is made now and then."""
+
+    failed_at: float | None = None
+    trying: int = 0
+
+    def is_away(self) -> bool:
+        if self.failed_at is None:
+            return False
+        return self.trying > 0 or time.monotonic() - self.failed_at < _DOWN_SECONDS
+
+    @asynccontextmanager
+    async def tried(self) -> AsyncIterator[None]:
+        """Bound a try in time, and note how it ends."""
+        self.trying += 1
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                yield
+        except (OperationalError, TimeoutError):
+            self.failed_at = time.monotonic()
+            raise
+        else:
+            self.failed_at = None
+        finally:
+            self.trying -= 1
+
+
 class _Lane:
     """A tenant's pushes on their way into the store: all that wait go in one transaction."""
 
     def __init__(self, keep: Callable[[list[Came]], Awaitable[list[Kept]]]) -> None:
+        self.health = _Health()
         self._keep = keep
         self._waiting: list[tuple[Came, asyncio.Future[Kept]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -113,17 +144,22 @@ class _Lane:
 
     async def _one(self, batch: list[tuple[Came, "asyncio.Future[Kept]"]]) -> None:
         try:
-            kinds = await self._keep([came for came, _ in batch])
+            async with self.health.tried():
+                kinds = await self._keep([came for came, _ in batch])
         except (DataError, IntegrityError) as error:
             # One of them cannot be kept; the others must not wait for it.
             if len(batch) == 1:
                 _fail(batch[0][1], error)
             else:
                 for one in batch:
-                    await self._one([one])
+                    if self.health.failed_at is None:
+                        await self._one([one])
+                    else:
+                        _fail(one[1], error)
             return
         except Exception as error:  # noqa: BLE001 -- whoever waits gets to know, whatever it was
-            for _, told in batch:
+            waiting, self._waiting = self._waiting, []
+            for _, told in (*batch, *waiting):
                 _fail(told, error)
             return
         for (_, told), kind in zip(batch, kinds, strict=True):
@@ -160,7 +196,7 @@ class Receiver:
         self._lookups = _Bucket(_LOOKUPS_PER_SECOND, _MOST_LOOKUPS)
         self._refused: dict[int, Counter[int]] = {}
         self._counting: asyncio.Task[None] | None = None
-        self._down_until = 0.0
+        self._finding = _Health()
 
     def arrival(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Arrival:
         """Return a push as it came; `target` is path and query as they were sent."""
@@ -180,10 +216,7 @@ class Receiver:
         """
         try:
             answer = await self._take(path, push)
-        except (OperationalError, TimeoutError):
-            self._down_until = time.monotonic() + _DOWN_SECONDS
-            answer = UNAVAILABLE
-        except Error:  # what came cannot be kept as it is; others can
+        except (Error, DatabaseTrouble, TimeoutError):
             answer = UNAVAILABLE
         self.counts[str(answer.status)] += 1
         return answer
@@ -198,8 +231,6 @@ class Receiver:
     async def _take(self, path: str, push: Arrival) -> Answer:
         if not _PATH.fullmatch(path):
             return NOT_FOUND
-        if time.monotonic() < self._down_until:
-            return UNAVAILABLE
         began = time.monotonic()
         known = await self._find(path)
         if isinstance(known, Answer):
@@ -208,7 +239,9 @@ class Receiver:
         if known.at < began and judged is not None:
             # It may have been made, or its secret exchanged, in another process since.
             if not known.again.take():
-                return UNAVAILABLE if isinstance(judged, Answer) else self._refuse(known, judged)
+                if isinstance(judged, Answer):
+                    return UNAVAILABLE if judged.status == _OK else judged
+                return self._refuse(known, judged)
             known = await self._find(path, anew=True)
             if isinstance(known, Answer):
                 return known
@@ -231,8 +264,7 @@ class Receiver:
         return echo if kept else REFUSED
 
     async def _keep(self, path: str, known: _Known, push: Arrival) -> Answer:
-        hints = known.push.parts(push) if known.push.parts else (Hint(),)
-        scopes, odd = split(hints)
+        scopes, odd = split(_parts(known.push, push))
         headers, query = _kept_headers(known.push, push), push.url.partition("?")[2]
         came = Came(
             subscription=known.row.id,
@@ -245,7 +277,7 @@ class Receiver:
             odd=odd,
         )
         lane = self._lane(known.tenant)
-        if len(lane) >= _MOST_WAITING:
+        if lane.health.is_away() or len(lane) >= _MOST_WAITING:
             return UNAVAILABLE
         kind = await lane.put(came)
         self.counts[kind] += 1
@@ -256,13 +288,7 @@ class Receiver:
 
     def _lane(self, tenant: int) -> _Lane:
         if tenant not in self._lanes:
-            store = self._stores.of(tenant)
-
-            async def keep(came: list[Came]) -> list[Kept]:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    return await store.keep_pushes(came)
-
-            self._lanes[tenant] = _Lane(keep)
+            self._lanes[tenant] = _Lane(self._stores.of(tenant).keep_pushes)
         return self._lanes[tenant]
 
     async def _find(self, path: str, *, anew: bool = False) -> _Known | Answer:
@@ -270,11 +296,13 @@ class Receiver:
         now = time.monotonic()
         if known is not None and now - known.at < _KNOWN_SECONDS and not anew:
             return known
-        if known is None and not self._lookups.take():
-            return UNAVAILABLE
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        if self._finding.is_away() or (known is None and not self._lookups.take()):
+            # What was known before still counts, as far as it can be kept.
+            return UNAVAILABLE if anew or known is None else known
+        async with self._finding.tried():
             found = await subscription_at(self._stores.pool, path)
             if found is None:
+                self._known.pop(path, None)
                 return NOT_FOUND
             tenant, id_ = found
             store = self._stores.of(tenant)
@@ -346,6 +374,15 @@ def _judge(known: _Known, push: Arrival) -> Answer | str | None:
     if reason := refusal(known.push.proof, push, known.row.secrets):
         return reason
     return echo
+
+
+def _parts(speaks: Push, push: Arrival) -> Sequence[Hint | Odd]:
+    if speaks.parts is None:
+        return (Hint(),)
+    try:
+        return speaks.parts(push)
+    except Exception as error:  # noqa: BLE001 -- a proven push is not lost, whatever is in it
+        return (Hint(), Odd(0, f"The push cannot be taken apart ({error}).", push.body))
 
 
 def _bucket(push: Push) -> _Bucket | None:
