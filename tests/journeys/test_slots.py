@@ -46,7 +46,7 @@ async def test_a_visit_whose_time_somebody_is_just_taking_waits_and_is_told_when
 async def visit_of(made):
     installed = await load_installed(made.hub)
     await read_sources(made.hub, installed)
-    (record,) = await made.hub.store.observed_between(
+    record, *_ = await made.hub.store.observed_between(
         [installed.sources[0].id],
         [],
         datetime(2000, 1, 1, tzinfo=UTC),
@@ -108,3 +108,45 @@ async def test_a_double_booking_names_when_else_and_who_else(store, tmp_path, fr
         assert len(found.slots) == 3
         assert " 10:00–11:00" in found.slots[0]
         assert found.free == ["Chu"]
+
+
+async def test_what_stands_in_the_calendar_beside_visits_is_in_the_way_of_what_is_offered(
+    store, tmp_path, fresh_radicale
+):
+    """A dentist in Ana's own calendar takes her time; Ben's visits and our own copies do not."""
+    async with company(store, tmp_path, fresh_radicale, "Ana", "Ben") as made:
+        made.rows = [row(1, "Ana", hour=9), row(2, "Ben", hour=11)]
+        made.save()
+        name, text = "dentist.ics", dentist((await visit_of(made)).begins + timedelta(hours=2))
+        fresh_radicale.put("ana", name, text)
+        await made.apply()
+        installed = await load_installed(made.hub)
+        watched = await watch(made.hub, installed)
+        nine = (await visit_of(made)).begins
+
+        def ask(begins, visit="new"):
+            wish = Wish(watched.ids["Ana"], begins, begins + timedelta(hours=1), visit)
+            return claim(made.hub, watched, [wish])
+
+        (clash,) = (await ask(nine)).clashes
+        assert clash.taken.ref == "J-1 Visit 1"
+        (clash,) = (await ask(nine + timedelta(hours=2, minutes=30))).clashes
+        assert clash.taken.ref == "something in their calendar"
+        assert (await ask(nine + timedelta(hours=1))).ids
+        assert (await ask(nine + timedelta(minutes=30), clash_key(made, installed))).clashes
+
+
+def clash_key(made, installed):
+    return f"{installed.sources[0].id}/J-1"
+
+
+def dentist(begins):
+    form = "%Y%m%dT%H%M%SZ"
+    ends = begins + timedelta(hours=1)
+    return "\r\n".join(
+        (
+            *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//phone//", "BEGIN:VEVENT", "UID:dentist"),
+            *(f"DTSTAMP:{begins:{form}}", f"DTSTART:{begins:{form}}", f"DTEND:{ends:{form}}"),
+            *("SUMMARY:Dentist", "END:VEVENT", "END:VCALENDAR", ""),
+        )
+    )

@@ -155,8 +155,11 @@ async def claim(
 
     Without `busy` what stands in the calendars beside visits is not in the way.
     """
-    start = min(one.begins for one in wishes) - watched.travel - _DAY
-    end = max(one.ends for one in wishes) + watched.travel + _DAY
+    start = min(one.begins for one in wishes) - watched.travel
+    end = max(one.ends for one in wishes) + watched.travel
+    technicians = {one.technician for one in wishes}
+    names = [name for name, id_ in watched.ids.items() if id_ in technicians]
+    theirs = [key for key, owners in watched.calendars.items() if not set(owners).isdisjoint(names)]
     at = hub.now()
     return await hub.store.claim(
         wishes,
@@ -165,7 +168,8 @@ async def claim(
         run=run,
         travel=watched.travel,
         visits=watched.visits,
-        calendars=list(watched.calendars) if busy else (),
+        calendars=theirs if busy else (),
+        names=names,
         read=lambda records: watched.occupied(records, start, end),
     )
 

@@ -11,7 +11,6 @@ from truckroll.store.performing import decode_step
 from truckroll.sync.types import RecordRow, Step
 
 SQL = named_sql("slots")
-_DAY = timedelta(days=1)
 
 Reader = Callable[[Sequence[RecordRow]], Iterable[Occupied]]
 
@@ -41,7 +40,7 @@ class SlotsStore(Base):
         series that began before `end` is among them.
         """
         async with self._transaction() as cursor:
-            return await _observed(cursor, visits, calendars, start, end)
+            return await _observed(cursor, visits, calendars, None, start, end)
 
     async def claims_between(
         self, technicians: Sequence[int], start: datetime, end: datetime, *, at: datetime
@@ -61,26 +60,28 @@ class SlotsStore(Base):
         travel: timedelta = timedelta(0),
         visits: Sequence[int] = (),
         calendars: Sequence[int] = (),
+        names: Sequence[str] | None = None,
         read: Reader | None = None,
     ) -> Claimed:
         """Claim technicians' time for visits, all or none; nothing else has it until `expires`.
 
         In the way are other claims that stand at `at`, and what `read` makes of the records of
-        the scopes `visits` and `calendars` (as `observed_between`); these are read under the
-        technicians' locks, so that nothing that was placed before is missed: a claim is released
-        only after what it stood for has been stored. Earlier claims of the same visits on these
-        technicians are given up. Vendors are called after this.
+        the scopes `visits` and `calendars` (as `observed_between`; of visits those of the people
+        called `names` alone, if given). These are read under the technicians' locks, so that
+        nothing that was placed before is missed: a claim is released only after what it stood for
+        has been stored. Earlier claims of the same visits on these technicians are given up.
+        Vendors are called after this.
         """
         technicians = sorted({one.technician for one in wishes})
-        start = min(one.begins for one in wishes) - travel - _DAY
-        end = max(one.ends for one in wishes) + travel + _DAY
+        start = min(one.begins for one in wishes) - travel
+        end = max(one.ends for one in wishes) + travel
         async with self._transaction() as cursor:
             for one in technicians:
                 lock = f"truckroll.technician {self._tenant} {one}"
                 await cursor.execute(SQL["lock_technician"], {"lock": lock})
             taken = await _claims(cursor, technicians, start, end, at)
             if read is not None:
-                taken += read(await _observed(cursor, visits, calendars, start, end))
+                taken += read(await _observed(cursor, visits, calendars, names, start, end))
             if found := clashes(wishes, taken, travel=travel):
                 return Claimed(clashes=found)
             placed = [one.visit for one in wishes]
@@ -122,11 +123,18 @@ async def _observed(
     cursor: AsyncCursor[Row],
     visits: Sequence[int],
     calendars: Sequence[int],
+    names: Sequence[str] | None,
     start: datetime,
     end: datetime,
 ) -> list[RecordRow]:
     query = SQL["observed"].replace(b"{record}", RECORD)
-    place = {"visits": list(visits), "calendars": list(calendars), "start": start, "end": end}
+    place = {
+        "visits": list(visits),
+        "calendars": list(calendars),
+        "names": None if names is None else list(names),
+        "start": start,
+        "end": end,
+    }
     await cursor.execute(query, place)
     return [record_row(row) async for row in cursor]
 
