@@ -113,7 +113,15 @@ async def test_no_read_of_a_company_has_anything_of_another(both):
             assert "acme" not in found, (name, id_, word)
             own[name] += found
     quiet = {name for name, found in own.items() if "beta" not in found}
-    seen = {"accounts", "all scopes", "recipes", "find_any_links", "all members", "all tokens", "all audit"}
+    seen = {
+        "accounts",
+        "all scopes",
+        "recipes",
+        "find_any_links",
+        "all members",
+        "all tokens",
+        "all audit",
+    }
     assert not quiet & seen, quiet
     assert "acme" in await _read(reads(acme.store)["all audit"], 0, "")
 
