@@ -243,3 +243,11 @@ async def test_what_spans_tenants_works_for_an_owner_that_is_no_superuser(
         finally:
             server.execute(f"drop database {name} with (force)")
             server.execute(f"drop role {name}")
+
+
+async def test_a_line_of_the_audit_log_is_short_and_has_no_secret(both):
+    acme, _ = both
+    await audit.write(acme, "test", "Bearer tkr_abcdefghijklmnop", new={"text": "x" * 5000})
+    (line, *_) = await audit.listed(acme)
+    assert line.subject == "Bearer [hidden]"
+    assert line.new == {"text": "5,000 letters"}

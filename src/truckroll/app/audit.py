@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
 
 from truckroll.kit.secrets import redact
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 _LONGEST = 300
+_LONGEST_VALUES = 4000
 
 
 def audited(
@@ -54,7 +58,8 @@ def audited(
             try:
                 return await use_case(hub, *args, **kwargs)
             except BaseException as error:
-                await write(hub, act, about, outcome=f"failed: {_why(error)}")
+                with contextlib.suppress(Exception):  # the first trouble is the one to be told
+                    await write(hub, act, about, outcome=f"failed: {_why(error)}")
                 raise
 
         return run
@@ -86,9 +91,16 @@ async def write(
         act=act,
         subject=redact(subject)[:_LONGEST],
         outcome=outcome,
-        old=old,
-        new=new,
+        old=_short(old),
+        new=_short(new),
     )
+
+
+def _short(values: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return values as they are if they are short, else what they are of and how long."""
+    if values is None or len(msgspec.json.encode(values)) <= _LONGEST_VALUES:
+        return values
+    return {name: f"{len(str(value)):,} letters" for name, value in values.items()}
 
 
 async def listed(
