@@ -17,6 +17,7 @@ _DOWN_SECONDS, _DOWN_CAP_SECONDS = 15.0, 300.0
 _SIGN_IN_SECONDS, _SIGN_IN_CAP_SECONDS = 30.0, 3600.0
 # A probe that its process does not live to tell of is given up after longer than any attempt.
 _PROBE = timedelta(seconds=150)
+_SOON_SECONDS = 0.5
 _LONGEST = timedelta(hours=24)
 
 State = Literal["", "down", "sign_in"]
@@ -43,11 +44,16 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(NamedTuple):
-    """Whether an attempt may go out: after `wait` seconds (0: now), `why` not yet."""
+    """Whether an attempt may go out: after `wait` seconds (0: now), `why` not yet.
+
+    With `probe` it may go out as the breaker's probe; `probing` says that one is out, of which
+    more is known soon.
+    """
 
     wait: float = 0.0
     why: Why = ""
     probe: bool = False
+    probing: bool = False
 
 
 def verdict(health: Health, at: datetime) -> Verdict:
@@ -56,9 +62,11 @@ def verdict(health: Health, at: datetime) -> Verdict:
         return Verdict(_seconds(health.paused_until, at), "paused")
     if not health.state:
         return Verdict()
-    for until in (health.until, health.probe_until):
-        if until is not None and until > at:
-            return Verdict(_seconds(until, at), health.state)
+    if health.until is not None and health.until > at:
+        return Verdict(_seconds(health.until, at), health.state)
+    if health.probe_until is not None and health.probe_until > at:
+        wait = min(_seconds(health.probe_until, at), _SOON_SECONDS)
+        return Verdict(wait, health.state, probing=True)
     return Verdict(probe=True)
 
 

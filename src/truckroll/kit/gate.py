@@ -37,13 +37,19 @@ def lane(name: object) -> Iterator[None]:
 
 
 class HeldBackError(Exception):
-    """An attempt may not go out for `seconds`: the budget, a pause, or the breaker has it wait."""
+    """An attempt may not go out for `seconds`: the budget, a pause, or the breaker has it wait.
 
-    def __init__(self, seconds: float, why: Why = "", says: str = "") -> None:
+    `passes` says that it is worth waiting for here: a pause, or a probe that is out.
+    """
+
+    def __init__(
+        self, seconds: float, why: Why = "", says: str = "", *, passes: bool = False
+    ) -> None:
         super().__init__(says)
         self.seconds = seconds
         self.why = why
         self.says = says
+        self.passes = passes
 
 
 class Want(NamedTuple):
@@ -66,6 +72,7 @@ class Taken(NamedTuple):
     why: Why = ""
     says: str = ""
     probe: bool = False
+    probing: bool = False
     failures: int = 0
 
 
@@ -110,7 +117,7 @@ class LocalMeter:
         """See `Meter`."""
         found = breaker.verdict(self.health, self._at())
         if found.why:
-            return Taken((), found.wait, found.why, self.health.says)
+            return Taken((), found.wait, found.why, self.health.says, probing=found.probing)
         if found.probe:
             self.health = breaker.probing(self.health, self._at())
         now = self._timing.monotonic()
@@ -318,7 +325,7 @@ class Gate:
                 if wait > _NO_TIME:
                     await self._timing.sleep(wait)
                 return probe
-            if not held.why or waited + held.seconds > patience:
+            if not held.passes or waited + held.seconds > patience:
                 raise held
             waited += max(held.seconds, _LEAST_SLEEP)
             await self._timing.sleep(max(held.seconds, _LEAST_SLEEP))
@@ -345,7 +352,9 @@ class Gate:
                 self.failures = taken.failures
                 if taken.why:
                     self._looked_at = -math.inf
-                    return HeldBackError(taken.wait, taken.why, taken.says), 0.0, False
+                    passes = taken.why == "paused" or taken.probing
+                    held = HeldBackError(taken.wait, taken.why, taken.says, passes=passes)
+                    return held, 0.0, False
                 self._looked_at = -math.inf if taken.probe else now
             ready = self._spend(wants, dict(zip(ask, taken.first, strict=True)), now)
             if (wait := max(0.0, ready - now)) <= patience:

@@ -76,7 +76,7 @@ class PaceStore(Base):
             if found.probe:
                 return Taken(await self._probe_units(wants, at), probe=True)
         if found.why:
-            return Taken((), found.wait, found.why, health.says)
+            return Taken((), found.wait, found.why, health.says, probing=found.probing)
         return Taken(wants.first(row[10]), failures=health.failures)
 
     async def _claim_probe(self, account: int, at: datetime | None) -> breaker.Verdict:

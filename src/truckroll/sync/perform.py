@@ -34,6 +34,7 @@ from truckroll.kit.errors import (
     StartOver,
     VendorError,
 )
+from truckroll.kit.gate import lane
 from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
 from truckroll.sync.reply import Settled, refusal, settle, settle_found
@@ -133,7 +134,8 @@ class Performer:
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
         try:
-            outcome = await perform_step(hand, scope, opened, now=self._now)
+            with lane(opened.step.scope):
+                outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error
             return self._later(opened, error.says)

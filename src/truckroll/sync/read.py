@@ -9,6 +9,7 @@ import msgspec
 
 from truckroll.kit.contract import Item, Missing, Page, Resource, Seen, Session
 from truckroll.kit.errors import StartOver, VendorError
+from truckroll.kit.gate import lane
 from truckroll.model.time import AllDay, Timed
 
 if TYPE_CHECKING:
@@ -70,11 +71,12 @@ async def read_scope(
     """
     held = _with_known(session, HeldVersions(store, scope.id))
     try:
-        try:
-            return await _list(store, resource, held, scope, scope.cursor, now=now)
-        except StartOver:
-            report = await _list(store, resource, held, scope, None, now=now)
-            return msgspec.structs.replace(report, restarted=True)
+        with lane(scope.id):
+            try:
+                return await _list(store, resource, held, scope, scope.cursor, now=now)
+            except StartOver:
+                report = await _list(store, resource, held, scope, None, now=now)
+                return msgspec.structs.replace(report, restarted=True)
     except VendorError as error:
         return ScopeReport(scope=scope.id, before=scope.live, error=error.says, code=error.code)
 
