@@ -55,7 +55,17 @@ def test_only_a_probe_closes_it_or_keeps_it_open_for_longer():
         waits.append((health.until - begun).total_seconds())
     assert waits == [30, 60, 120, 240, 300, 300, 300, 300]
     assert health.since == later(18)
-    assert breaker.well(health, health.until, probe=True) == Health()
+    closed = breaker.well(health, health.until, probe=True)
+    assert (closed.state, closed.failures, closed.trips) == ("", 0, 0)
+
+
+def test_two_failures_close_to_each_other_make_a_system_shaky_for_a_while():
+    once = breaker.failed(Health(), AT)
+    assert not breaker.shaky(once, AT)
+    assert not breaker.shaky(breaker.failed(once, later(3600)), later(3600))
+    twice = breaker.well(breaker.failed(breaker.well(once, later(60)), later(120)), later(180))
+    assert breaker.shaky(twice, later(900))
+    assert not breaker.shaky(twice, later(120 + 15 * 60))
 
 
 STEPS = st.sampled_from(["well", "failed", "signed_out", "paused", "released", "forgiven"])

@@ -13,6 +13,8 @@ import msgspec
 # of all calls failing (F32) that happens once in 170,000, and a moment's hiccup does not do it.
 IN_A_ROW = 10
 _AT_LEAST = timedelta(seconds=10)
+# Two failures so close to each other make a system shaky, for so long.
+_CLOSE, _SHAKY = timedelta(minutes=5), timedelta(minutes=15)
 _DOWN_SECONDS, _DOWN_CAP_SECONDS = 15.0, 300.0
 _SIGN_IN_SECONDS, _SIGN_IN_CAP_SECONDS = 30.0, 3600.0
 # A probe that its process does not live to tell of is given up after longer than any attempt.
@@ -30,6 +32,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     `failures` counts attempts in a row that got no answer, since `failing_since`. A `state` other
     than "" began at `since`; nothing is asked before `until`, and then by one probe, which may be
     out until `probe_until`. `trips` is how often in a row it was found so; `says` is for people.
+    Until `shaky_until` failures, of which the last was at `failed_at`, are to be reckoned with.
     """
 
     paused_until: datetime | None = None
@@ -41,6 +44,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     trips: int = 0
     probe_until: datetime | None = None
     says: str = ""
+    failed_at: datetime | None = None
+    shaky_until: datetime | None = None
 
 
 class Verdict(NamedTuple):
@@ -70,6 +75,11 @@ def verdict(health: Health, at: datetime) -> Verdict:
     return Verdict(probe=True)
 
 
+def shaky(health: Health, at: datetime) -> bool:
+    """Tell whether a system has failures that are to be reckoned with."""
+    return health.shaky_until is not None and health.shaky_until > at
+
+
 def _seconds(until: datetime, at: datetime) -> float:
     return (until - at).total_seconds()
 
@@ -97,7 +107,14 @@ def paused(health: Health, at: datetime, *, seconds: float) -> Health:
 def failed(health: Health, at: datetime, *, says: str = "", probe: bool = False) -> Health:
     """Count an attempt without an answer; open the breaker after many, or after a probe's."""
     count, began = health.failures + 1, health.failing_since or at
-    counted = msgspec.structs.replace(health, failures=count, failing_since=began)
+    again = health.failed_at is not None and at - health.failed_at <= _CLOSE
+    counted = msgspec.structs.replace(
+        health,
+        failures=count,
+        failing_since=began,
+        failed_at=at,
+        shaky_until=at + _SHAKY if again else health.shaky_until,
+    )
     if health.state == "" and count >= IN_A_ROW and at - began >= _AT_LEAST:
         return _stopped(counted, at, "down", says)
     if health.state and probe:
@@ -116,7 +133,11 @@ def well(health: Health, _at: datetime, *, probe: bool = False) -> Health:
     """Note an answer. Only a probe's closes the breaker: others may have been asked before."""
     if health.state and not probe:
         return health
-    return Health(paused_until=health.paused_until)
+    return Health(
+        paused_until=health.paused_until,
+        failed_at=health.failed_at,
+        shaky_until=health.shaky_until,
+    )
 
 
 def forgiven(health: Health, at: datetime) -> Health:

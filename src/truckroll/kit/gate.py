@@ -74,6 +74,7 @@ class Taken(NamedTuple):
     probe: bool = False
     probing: bool = False
     failures: int = 0
+    shaky: bool = False
 
 
 Change = Callable[[Health, datetime], Health]
@@ -125,6 +126,7 @@ class LocalMeter:
             tuple(first_of(want, self._use(want, now)) for want in wants),
             probe=found.probe,
             failures=self.health.failures,
+            shaky=breaker.shaky(self.health, self._at()),
         )
 
     def _use(self, want: Want, now: float) -> float:
@@ -249,6 +251,7 @@ class Gate:
     def __init__(self, pace: Pace, timing: Timing = REAL_TIME, meter: Meter | None = None) -> None:
         self.pace = pace
         self.failures = 0
+        self.shaky = False
         self._timing = timing
         self._meter = meter or LocalMeter(timing)
         self._limits = pace.all_limits()
@@ -349,7 +352,7 @@ class Gate:
             taken = Taken()
             if ask or now >= self._looked_at + _LOOK_SECONDS:
                 taken = await self._meter.take(ask)
-                self.failures = taken.failures
+                self.failures, self.shaky = taken.failures, taken.shaky
                 if taken.why:
                     self._looked_at = -math.inf
                     passes = taken.why == "paused" or taken.probing

@@ -166,7 +166,9 @@ class Client:
         verb, target = method.upper(), self._join(self._base, url)
         again = verb in REPEATABLE if repeatable is None else repeatable
         whom = whom if isinstance(self._transport.auth, ActingAuth) else ""
-        if self._gatherer is not None and not (alone or again or timeout):
+        # A batch that gets no answer leaves all its writes in doubt, and each is looked up.
+        single = alone or again or timeout or self._gate.shaky
+        if self._gatherer is not None and not single:
             return await self._gatherer.send(Outgoing(verb, target, headers or {}, body, whom))
         job = _Job(verb, target, headers or {}, body, again, whom, weight)
         try:
