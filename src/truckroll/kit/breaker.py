@@ -17,6 +17,7 @@ _AT_LEAST = timedelta(seconds=10)
 _CLOSE, _SHAKY = timedelta(minutes=5), timedelta(minutes=15)
 _DOWN_SECONDS, _DOWN_CAP_SECONDS = 15.0, 300.0
 _SIGN_IN_SECONDS, _SIGN_IN_CAP_SECONDS = 30.0, 3600.0
+_MEANWHILE = timedelta(seconds=1)
 # A probe that its process does not live to tell of is given up after longer than any attempt.
 _PROBE = timedelta(seconds=150)
 _SOON_SECONDS = 0.5
@@ -123,10 +124,15 @@ def failed(health: Health, at: datetime, *, says: str = "", probe: bool = False)
 
 
 def signed_out(health: Health, at: datetime, *, says: str) -> Health:
-    """Note that a person must sign in; what is out meanwhile adds nothing to it."""
-    if health.state == "sign_in" and health.until is not None and health.until > at:
-        return health
-    return _stopped(health, at, "sign_in", says)
+    """Note that a person must sign in; what was out meanwhile adds nothing to it.
+
+    The first time it is tried again at once, for some refuse a sign-in by mistake.
+    """
+    if health.state == "sign_in" and health.until is not None and health.since is not None:
+        if health.until > at or at - health.since < _MEANWHILE:
+            return health
+        return _stopped(health, at, "sign_in", says)
+    return msgspec.structs.replace(_stopped(health, at, "sign_in", says), until=at, trips=0)
 
 
 def well(health: Health, _at: datetime, *, probe: bool = False) -> Health:
