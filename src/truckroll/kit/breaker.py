@@ -13,10 +13,14 @@ import msgspec
 # of all calls failing (F32) that happens once in 170,000, and a moment's hiccup does not do it.
 IN_A_ROW = 10
 _AT_LEAST = timedelta(seconds=10)
+# Two failures so close to each other make a system shaky, for so long.
+_CLOSE, _SHAKY = timedelta(minutes=5), timedelta(minutes=15)
 _DOWN_SECONDS, _DOWN_CAP_SECONDS = 15.0, 300.0
 _SIGN_IN_SECONDS, _SIGN_IN_CAP_SECONDS = 30.0, 3600.0
+_MEANWHILE = timedelta(seconds=1)
 # A probe that its process does not live to tell of is given up after longer than any attempt.
 _PROBE = timedelta(seconds=150)
+_SOON_SECONDS = 0.5
 _LONGEST = timedelta(hours=24)
 
 State = Literal["", "down", "sign_in"]
@@ -29,6 +33,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     `failures` counts attempts in a row that got no answer, since `failing_since`. A `state` other
     than "" began at `since`; nothing is asked before `until`, and then by one probe, which may be
     out until `probe_until`. `trips` is how often in a row it was found so; `says` is for people.
+    Until `shaky_until` failures, of which the last was at `failed_at`, are to be reckoned with.
     """
 
     paused_until: datetime | None = None
@@ -40,14 +45,21 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     trips: int = 0
     probe_until: datetime | None = None
     says: str = ""
+    failed_at: datetime | None = None
+    shaky_until: datetime | None = None
 
 
 class Verdict(NamedTuple):
-    """Whether an attempt may go out: after `wait` seconds (0: now), `why` not yet."""
+    """Whether an attempt may go out: after `wait` seconds (0: now), `why` not yet.
+
+    With `probe` it may go out as the breaker's probe; `probing` says that one is out, of which
+    more is known soon.
+    """
 
     wait: float = 0.0
     why: Why = ""
     probe: bool = False
+    probing: bool = False
 
 
 def verdict(health: Health, at: datetime) -> Verdict:
@@ -56,10 +68,17 @@ def verdict(health: Health, at: datetime) -> Verdict:
         return Verdict(_seconds(health.paused_until, at), "paused")
     if not health.state:
         return Verdict()
-    for until in (health.until, health.probe_until):
-        if until is not None and until > at:
-            return Verdict(_seconds(until, at), health.state)
+    if health.until is not None and health.until > at:
+        return Verdict(_seconds(health.until, at), health.state)
+    if health.probe_until is not None and health.probe_until > at:
+        wait = min(_seconds(health.probe_until, at), _SOON_SECONDS)
+        return Verdict(wait, health.state, probing=True)
     return Verdict(probe=True)
+
+
+def shaky(health: Health, at: datetime) -> bool:
+    """Tell whether a system has failures that are to be reckoned with."""
+    return health.shaky_until is not None and health.shaky_until > at
 
 
 def _seconds(until: datetime, at: datetime) -> float:
@@ -89,7 +108,14 @@ def paused(health: Health, at: datetime, *, seconds: float) -> Health:
 def failed(health: Health, at: datetime, *, says: str = "", probe: bool = False) -> Health:
     """Count an attempt without an answer; open the breaker after many, or after a probe's."""
     count, began = health.failures + 1, health.failing_since or at
-    counted = msgspec.structs.replace(health, failures=count, failing_since=began)
+    again = health.failed_at is not None and at - health.failed_at <= _CLOSE
+    counted = msgspec.structs.replace(
+        health,
+        failures=count,
+        failing_since=began,
+        failed_at=at,
+        shaky_until=at + _SHAKY if again else health.shaky_until,
+    )
     if health.state == "" and count >= IN_A_ROW and at - began >= _AT_LEAST:
         return _stopped(counted, at, "down", says)
     if health.state and probe:
@@ -98,17 +124,26 @@ def failed(health: Health, at: datetime, *, says: str = "", probe: bool = False)
 
 
 def signed_out(health: Health, at: datetime, *, says: str) -> Health:
-    """Note that a person must sign in; what is out meanwhile adds nothing to it."""
-    if health.state == "sign_in" and health.until is not None and health.until > at:
-        return health
-    return _stopped(health, at, "sign_in", says)
+    """Note that a person must sign in; what was out meanwhile adds nothing to it.
+
+    The first time it is tried again at once, for some refuse a sign-in by mistake.
+    """
+    if health.state == "sign_in" and health.until is not None and health.since is not None:
+        if health.until > at or at - health.since < _MEANWHILE:
+            return health
+        return _stopped(health, at, "sign_in", says)
+    return msgspec.structs.replace(_stopped(health, at, "sign_in", says), until=at, trips=0)
 
 
 def well(health: Health, _at: datetime, *, probe: bool = False) -> Health:
     """Note an answer. Only a probe's closes the breaker: others may have been asked before."""
     if health.state and not probe:
         return health
-    return Health(paused_until=health.paused_until)
+    return Health(
+        paused_until=health.paused_until,
+        failed_at=health.failed_at,
+        shaky_until=health.shaky_until,
+    )
 
 
 def forgiven(health: Health, at: datetime) -> Health:

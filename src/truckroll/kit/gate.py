@@ -37,13 +37,19 @@ def lane(name: object) -> Iterator[None]:
 
 
 class HeldBackError(Exception):
-    """An attempt may not go out for `seconds`: the budget, a pause, or the breaker has it wait."""
+    """An attempt may not go out for `seconds`: the budget, a pause, or the breaker has it wait.
 
-    def __init__(self, seconds: float, why: Why = "", says: str = "") -> None:
+    `passes` says that it is worth waiting for here: a pause, or a probe that is out.
+    """
+
+    def __init__(
+        self, seconds: float, why: Why = "", says: str = "", *, passes: bool = False
+    ) -> None:
         super().__init__(says)
         self.seconds = seconds
         self.why = why
         self.says = says
+        self.passes = passes
 
 
 class Want(NamedTuple):
@@ -66,7 +72,9 @@ class Taken(NamedTuple):
     why: Why = ""
     says: str = ""
     probe: bool = False
+    probing: bool = False
     failures: int = 0
+    shaky: bool = False
 
 
 Change = Callable[[Health, datetime], Health]
@@ -110,7 +118,7 @@ class LocalMeter:
         """See `Meter`."""
         found = breaker.verdict(self.health, self._at())
         if found.why:
-            return Taken((), found.wait, found.why, self.health.says)
+            return Taken((), found.wait, found.why, self.health.says, probing=found.probing)
         if found.probe:
             self.health = breaker.probing(self.health, self._at())
         now = self._timing.monotonic()
@@ -118,6 +126,7 @@ class LocalMeter:
             tuple(first_of(want, self._use(want, now)) for want in wants),
             probe=found.probe,
             failures=self.health.failures,
+            shaky=breaker.shaky(self.health, self._at()),
         )
 
     def _use(self, want: Want, now: float) -> float:
@@ -242,6 +251,7 @@ class Gate:
     def __init__(self, pace: Pace, timing: Timing = REAL_TIME, meter: Meter | None = None) -> None:
         self.pace = pace
         self.failures = 0
+        self.shaky = False
         self._timing = timing
         self._meter = meter or LocalMeter(timing)
         self._limits = pace.all_limits()
@@ -318,7 +328,7 @@ class Gate:
                 if wait > _NO_TIME:
                     await self._timing.sleep(wait)
                 return probe
-            if not held.why or waited + held.seconds > patience:
+            if not held.passes or waited + held.seconds > patience:
                 raise held
             waited += max(held.seconds, _LEAST_SLEEP)
             await self._timing.sleep(max(held.seconds, _LEAST_SLEEP))
@@ -342,10 +352,12 @@ class Gate:
             taken = Taken()
             if ask or now >= self._looked_at + _LOOK_SECONDS:
                 taken = await self._meter.take(ask)
-                self.failures = taken.failures
+                self.failures, self.shaky = taken.failures, taken.shaky
                 if taken.why:
                     self._looked_at = -math.inf
-                    return HeldBackError(taken.wait, taken.why, taken.says), 0.0, False
+                    passes = taken.why == "paused" or taken.probing
+                    held = HeldBackError(taken.wait, taken.why, taken.says, passes=passes)
+                    return held, 0.0, False
                 self._looked_at = -math.inf if taken.probe else now
             ready = self._spend(wants, dict(zip(ask, taken.first, strict=True)), now)
             if (wait := max(0.0, ready - now)) <= patience:

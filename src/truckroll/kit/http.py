@@ -166,7 +166,9 @@ class Client:
         verb, target = method.upper(), self._join(self._base, url)
         again = verb in REPEATABLE if repeatable is None else repeatable
         whom = whom if isinstance(self._transport.auth, ActingAuth) else ""
-        if self._gatherer is not None and not (alone or again or timeout):
+        # A batch that gets no answer leaves all its writes in doubt, and each is looked up.
+        single = alone or again or timeout or self._gate.shaky
+        if self._gatherer is not None and not single:
             return await self._gatherer.send(Outgoing(verb, target, headers or {}, body, whom))
         job = _Job(verb, target, headers or {}, body, again, whom, weight)
         try:
@@ -207,7 +209,8 @@ class Client:
                 continue
             if response.status == 401:  # noqa: PLR2004 -- statuses are best known by number
                 if renewed or not await self.renewed(job.whom):
-                    raise await self._signed_out(job, response)
+                    error = outcomes.not_signed_in(self.system, self.account, response.body)
+                    raise await self._signed_out(error, job.whom)
                 renewed = True
             elif outcomes.asks_for_pause(response, self.busy):
                 job.waited = await self.pause(response, tries, job.waited)
@@ -221,16 +224,18 @@ class Client:
     async def renewed(self, whom: str = "") -> bool:
         """Renew the proof of identity after a 401; return whether another attempt makes sense."""
         auth = self._auth(whom)
-        return auth is not None and await auth.refused()
+        try:
+            return auth is not None and await auth.refused()
+        except SignIn as error:
+            raise await self._signed_out(error, whom) from None
 
     def _auth(self, whom: str) -> Auth | None:
         auth = self._transport.auth
         return auth.acting(whom) if whom and isinstance(auth, ActingAuth) else auth
 
-    async def _signed_out(self, job: _Job, response: Response) -> SignIn:
+    async def _signed_out(self, error: SignIn, whom: str) -> SignIn:
         """Note that the account must be signed in again; whom it acts for is another matter."""
-        error = outcomes.not_signed_in(self.system, self.account, response.body)
-        if not job.whom:
+        if not whom:
             await self._gate.tell(partial(breaker.signed_out, says=error.says))
         return error
 

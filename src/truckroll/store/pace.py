@@ -69,15 +69,17 @@ class PaceStore(Base):
             await cursor.execute(SQL["take"], {"account": account, "at": at, **wants.columns})
             row = await cursor.fetchone()
         assert row is not None
-        health, now = _health(row[1:10]), row[0]
+        health, now = _health(row[1:12]), row[0]
         found = breaker.verdict(health, now)
         if found.probe:
             found = await self._claim_probe(account, at)
             if found.probe:
                 return Taken(await self._probe_units(wants, at), probe=True)
         if found.why:
-            return Taken((), found.wait, found.why, health.says)
-        return Taken(wants.first(row[10]), failures=health.failures)
+            return Taken((), found.wait, found.why, health.says, probing=found.probing)
+        return Taken(
+            wants.first(row[12]), failures=health.failures, shaky=breaker.shaky(health, now)
+        )
 
     async def _claim_probe(self, account: int, at: datetime | None) -> breaker.Verdict:
         found = breaker.Verdict()
@@ -96,7 +98,7 @@ class PaceStore(Base):
             await cursor.execute(SQL["take"], {"account": None, "at": at, **wants.columns})
             row = await cursor.fetchone()
         assert row is not None
-        return wants.first(row[10])
+        return wants.first(row[12])
 
     @retried
     async def give_back(self, wants: "_Wanted") -> None:

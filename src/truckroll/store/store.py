@@ -15,8 +15,8 @@ from truckroll.store.reading import ReadingStore
 from truckroll.store.recipes import RecipesStore
 from truckroll.store.replies import RepliesStore
 from truckroll.store.runs import RunsStore
-from truckroll.store.slots import SlotsStore
 from truckroll.store.secret import Keyring
+from truckroll.store.slots import SlotsStore
 from truckroll.store.stories import StoriesStore
 from truckroll.store.tenants import TenantsStore
 from truckroll.store.timetable import TimetableStore

@@ -36,6 +36,7 @@ from truckroll.kit.errors import (
     StartOver,
     VendorError,
 )
+from truckroll.kit.gate import lane
 from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
 from truckroll.sync.ports import Fenced
@@ -156,7 +157,7 @@ class Performer:
             step = opened.step
             span = watch.span("write", account=step.account, link=step.link, step=opened.id)
             async with self._guard():
-                with span:
+                with span, lane(step.scope):
                     outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error

@@ -11,6 +11,7 @@ import msgspec
 from truckroll.kit import watch
 from truckroll.kit.contract import Item, Missing, Page, Resource, Seen, Session
 from truckroll.kit.errors import RetryLater, StartOver, VendorError
+from truckroll.kit.gate import lane
 from truckroll.model.time import AllDay, Timed
 
 if TYPE_CHECKING:
@@ -90,11 +91,12 @@ async def _read_scope(
 ) -> ScopeReport:
     held = _with_known(session, HeldVersions(store, scope.id))
     try:
-        try:
-            return await _list(store, resource, held, scope, scope.cursor, now=now)
-        except StartOver:
-            report = await _list(store, resource, held, scope, None, now=now)
-            return msgspec.structs.replace(report, restarted=True)
+        with lane(scope.id):
+            try:
+                return await _list(store, resource, held, scope, scope.cursor, now=now)
+            except StartOver:
+                report = await _list(store, resource, held, scope, None, now=now)
+                return msgspec.structs.replace(report, restarted=True)
     except VendorError as error:
         after = error.after if isinstance(error, RetryLater) else None
         return ScopeReport(

@@ -2,7 +2,8 @@
 -- All budgets of an attempt at once, in the order of their keys; none where the account waits.
 with clock as materialized (select coalesce(%(at)s, clock_timestamp()) as at),
 health as (
-  select paused_until, failures, failing_since, state, since, until, trips, probe_until, says
+  select paused_until, failures, failing_since, state, since, until, trips,
+  probe_until, says, failed_at, shaky_until
   from account_health where account = %(account)s),
 waits as (select from health, clock where state <> '' or paused_until > at),
 taken as (
@@ -13,9 +14,11 @@ taken as (
   where not exists (select from waits)
   order by w.tenant, w.key
   on conflict (tenant, key) do update
-  set used_to = greatest(b.used_to, (select at from clock)) + (excluded.used_to - (select at from clock))
+  set used_to = greatest(b.used_to, (select at from clock))
+    + (excluded.used_to - (select at from clock))
   returning key, used_to)
-select at, paused_until, failures, failing_since, state, since, until, trips, probe_until, says,
+select at, paused_until, failures, failing_since, state, since, until, trips,
+  probe_until, says, failed_at, shaky_until,
   (select json_object_agg(key, extract(epoch from used_to - at)) from taken)
 from clock left join health on true
 
@@ -29,14 +32,17 @@ where b.tenant = w.tenant and b.key = w.key
 insert into account_health (account) values (%(account)s) on conflict do nothing
 
 -- name: lock_health
-select coalesce(%(at)s, clock_timestamp()), paused_until, failures, failing_since, state, since, until, trips,
-  probe_until, says
+select coalesce(%(at)s, clock_timestamp()), paused_until, failures, failing_since, state, since,
+  until, trips,
+  probe_until, says, failed_at, shaky_until
 from account_health where account = %(account)s for update
 
 -- name: set_health
 update account_health set paused_until = %(paused_until)s, failures = %(failures)s,
-  failing_since = %(failing_since)s,  state = %(state)s, since = %(since)s, until = %(until)s, trips = %(trips)s,
-  probe_until = %(probe_until)s, says = %(says)s
+  failing_since = %(failing_since)s, state = %(state)s, since = %(since)s,
+  until = %(until)s, trips = %(trips)s,
+  probe_until = %(probe_until)s, says = %(says)s,
+  failed_at = %(failed_at)s, shaky_until = %(shaky_until)s
 where account = %(account)s
 
 -- name: insert_event
@@ -44,7 +50,8 @@ insert into account_event (account, at, kind, says)
 values (%(account)s, %(at)s, %(kind)s, %(says)s)
 
 -- name: waiting
-select account, paused_until, failures, failing_since, state, since, until, trips, probe_until, says
+select account, paused_until, failures, failing_since, state, since, until, trips,
+  probe_until, says, failed_at, shaky_until
 from account_health h, (select coalesce(%(at)s, clock_timestamp()) as at) clock
 where state <> '' or paused_until > at
 order by account

@@ -20,6 +20,8 @@ create table account_health (
   trips        integer not null default 0,
   probe_until  timestamptz,
   says         text not null default '',
+  failed_at    timestamptz,
+  shaky_until  timestamptz,
   primary key (tenant, account),
   foreign key (tenant, account) references account (tenant, id) on delete cascade
 ) with (fillfactor = 50);
