@@ -96,11 +96,14 @@ class Worker:
             self._ended()
 
     async def _end(self, taken: Taken, *, well: bool) -> None:
-        for pause in (0.2, 1.0, 5.0):
+        """Tell the engine, however long it is away: a row that never ends keeps its key."""
+        pause = 0.2
+        while True:
             try:
                 await self._engine.finish(taken, well=well)
             except EngineAway:
                 await asyncio.sleep(pause)
+                pause = min(BEAT_SECONDS, pause * 2)
             else:
                 return
 
