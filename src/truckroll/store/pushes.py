@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from psycopg import AsyncCursor
 
+from truckroll.kit import watch
 from truckroll.kit.push import Odd
 from truckroll.store.base import Row, named_sql, retried
 from truckroll.store.subscriptions import SubscriptionsStore
@@ -183,5 +184,6 @@ async def _tell(
         "subscription": [subscription for subscription, _ in due],
         "name": [name for _, name in due],
         "due_at": min((one.at for one in fresh), default=None),
+        "trace": watch.traceparent(),
     }
     await cursor.execute(SQL["tell"], row)

@@ -42,7 +42,8 @@ with heard as (
     join scope c on c.account = s.account
   where s.scope is null and t.name in ('', c.external_id)
 ), due as (
-  update scope set due_at = least(due_at, %(due_at)s::timestamptz), asked = asked + 1
+  update scope set due_at = least(due_at, %(due_at)s::timestamptz), asked = asked + 1,
+    pushed_at = least(pushed_at, %(due_at)s::timestamptz), trace = %(trace)s
   where id in (select c.id from scope c where c.id in (select id from wanted)
     order by c.id for no key update)
 )
