@@ -46,9 +46,6 @@ class Serving:
     resident: Resident
 
 
-Web = "Callable[[Serving], Any]"  # gives the ASGI application
-
-
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where the web is served."""
