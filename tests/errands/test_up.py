@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from support.company import row
+from truckroll.app import timetable
 from truckroll.app.hub import utc_now
 
 
@@ -25,6 +26,11 @@ async def test_it_keeps_in_step_until_it_is_told_to_end(office, ups, store):
     (jobs,) = [one for one in await store.scopes() if one.scope.id == "table"]
     await store.make_due([jobs.id], at=utc_now())
     await until(lambda: office.titles("ben") == ["J-2 Visit 2 · Smith"])
+    office.rows.append(row(3, "Ben", day=7))
+    office.save()
+    view = await timetable.now(office.hub)
+    assert (view.writes, view.failed, view.problems, len(view.runs)) == (1, 0, [], 1)
+    assert office.titles("ben") == ["J-2 Visit 2 · Smith", "J-3 Visit 3 · Smith"]
     began = time.monotonic()
     code, out, err = await asyncio.to_thread(up.end)
     assert (code, err) == (0, "")

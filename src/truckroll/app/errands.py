@@ -13,6 +13,7 @@ from truckroll.app.installed import make_job
 from truckroll.app.settling import Settled, settle
 from truckroll.app.trouble import TroubleError
 from truckroll.errands.backoff import FIRST, backoff
+from truckroll.kit import watch
 from truckroll.kit.errors import SignIn, VendorError
 from truckroll.store.trouble import DatabaseTrouble
 from truckroll.sync.leases import TERMS, holding, is_fenced
@@ -81,11 +82,12 @@ class Errands:
         store, now = known.hub.store, self._resident.now
         stored, agenda = await store.scope(scope), await store.scope_agenda(scope)
         asked = replace(stored, cursor=None) if agenda.whole else stored
-        calls = 0
+        calls, began = 0, now()
         try:
             hand = await known.hand(recipes[0], stored.account)
             before = hand.session.http.calls
-            report = await read_scope(held.store, hand.resource, hand.session, asked, now=now)
+            with watch.span("errand", parent=agenda.trace, scope=scope):
+                report = await read_scope(held.store, hand.resource, hand.session, asked, now=now)
             calls = hand.session.http.calls - before
         except Exception as error:
             if is_fenced(error):
@@ -93,6 +95,10 @@ class Errands:
             report = _unread(stored, error)
         if agenda.whole and calls:
             await store.spend(stored.account, now().date(), calls)
+        await store.note_reads([report], began=began)
+        if not report.error:
+            found = report.new + report.changed + report.gone
+            await store.note_read(scope, found=found, began=began)
         await self._note(known, held, stored, agenda, report)
 
     async def _note(
@@ -167,12 +173,15 @@ class Errands:
         try:
             job = under(make_job(known.hub, installed, await known.hands(installed)), held)
             agendas = await store.scope_agendas(scopes)
-            settled = await settle(known.hub, installed, job, agendas, told=agenda.trouble)
+            with watch.span("settle", parent=agenda.trace, recipe=recipe):
+                settled = await settle(known.hub, installed, job, agendas, told=agenda.trouble)
         except Exception as error:
             if is_fenced(error):
                 raise Fenced from error
             settled = Settled(failed=1, problems=[_sentence(error, installed.row.name)])
         now = self._resident.now()
+        if settled.done and agenda.pushed_at is not None:
+            watch.measure("delivery", (now - agenda.pushed_at).total_seconds())
         waits, look_at = await store.next_look(recipe, installed.mirror_id, at=now)
         failures, next_at = self._next(settled, agenda, now, waits=waits)
         known_instants = [at for at in (next_at, look_at) if at is not None]

@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 from psycopg import DataError, Error, IntegrityError, OperationalError
 
 from truckroll.app.hub import Hub, utc_now
 from truckroll.app.systems import connector
+from truckroll.kit import watch
 from truckroll.kit.contract import Push
 from truckroll.kit.handshakes import Answer
 from truckroll.kit.proofs import Arrival, Unsigned, refusal, secret_headers
@@ -41,6 +43,8 @@ _LOOKUPS_PER_SECOND, _MOST_LOOKUPS = 300.0, 1000.0
 _COUNT_SECONDS = 5.0
 _OK = 200
 _KEPT, _ODD_KEPT = timedelta(days=14), timedelta(days=90)
+
+_RESULTS: dict[Kept, str] = {"new": "accepted", "doubled": "duplicate", "unknown": "unknown"}
 
 NOT_FOUND = Answer(404)
 GONE = Answer(410)
@@ -281,6 +285,7 @@ class Receiver:
             return UNAVAILABLE
         kind = await lane.put(came)
         self.counts[kind] += 1
+        watch.count("pushes", system=known.row.system, result=_RESULTS[kind])
         if kind == "unknown":
             self._known.pop(path, None)
             return NOT_FOUND
@@ -288,8 +293,13 @@ class Receiver:
 
     def _lane(self, tenant: int) -> _Lane:
         if tenant not in self._lanes:
-            self._lanes[tenant] = _Lane(self._stores.of(tenant).keep_pushes)
+            self._lanes[tenant] = _Lane(partial(self._keep_together, tenant))
         return self._lanes[tenant]
+
+    async def _keep_together(self, tenant: int, came: Sequence[Came]) -> list[Kept]:
+        """Keep those that came together; their span is where the traces of what follows begin."""
+        with watch.bound(tenant=tenant), watch.span("push", pushes=len(came)):
+            return await self._stores.of(tenant).keep_pushes(came)
 
     async def _find(self, path: str, *, anew: bool = False) -> _Known | Answer:
         known = self._known.get(path)

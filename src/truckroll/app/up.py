@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from truckroll.app.agenda import Agenda
 from truckroll.app.errands import Errands
 from truckroll.app.home import is_home
+from truckroll.app.observe import watching
 from truckroll.app.resident import Resident
+from truckroll.app.tending import Tending
 from truckroll.app.trouble import TroubleError
+from truckroll.app.watchman import Watchman
 from truckroll.errands.procrastinate import CHANNEL, ProcrastinateEngine, open_engine
 from truckroll.errands.tick import Tick
 from truckroll.errands.worker import GRACE_SECONDS, Worker
@@ -26,9 +29,10 @@ from truckroll.store.open import open_home_stores
 from truckroll.store.trouble import DatabaseTrouble
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from pathlib import Path
 
+    from truckroll.app.observe import Meter
     from truckroll.store.embedded import Embedded
     from truckroll.store.open import Stores
 
@@ -38,23 +42,21 @@ LARGEST_POOL = 16
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What a process of the hub has in hand while it is up."""
+    """What a process of the hub has in hand while it is up.
+
+    `url` leads to the database, `public` is the hub's public address, or "".
+    """
 
     home: Path
     url: str
     stores: Stores
     resident: Resident
+    meter: Meter
+    public: str = ""
 
 
-Web = "Callable[[Serving], Any]"  # gives the ASGI application
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the web is served."""
-
-    host: str = "127.0.0.1"
-    port: int = 8460
+# Serves the web until the event is set, and says at which address once it answers.
+Web = "Callable[[Serving, asyncio.Event, asyncio.Future[str]], Coroutine[None, None, None]]"
 
 
 class UpView(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ class UpView(msgspec.Struct, frozen=True, kw_only=True):
     scopes: int
     tenants: int
     web: str = ""
-    embedded: bool = True
+    public: str = ""
 
 
 async def up(
@@ -74,55 +76,82 @@ async def up(
     *,
     role: Role = "all",
     database: Embedded | None = None,
-    web: Callable[[Serving], Any] | None = None,
-    address: Address | None = None,
+    web: Callable[[Serving, asyncio.Event, asyncio.Future[str]], Coroutine[None, None, None]]
+    | None = None,
+    public: str = "",
     told: Callable[[UpView], None] = lambda _: None,
     grace: float = GRACE_SECONDS,
 ) -> None:
     """Serve until the event is set; then what is in hand may take `grace` seconds to end.
 
-    `told` hears once that everything is up. Raises TroubleError.
+    `told` hears once that everything is up. `public` is the hub's public address, for pushes.
+    Raises TroubleError.
     """
     if not is_home(home):
         raise TroubleError(
             f"{home} is not a hub's home yet; make it one:  truckroll init", usage=True
         )
-    address = address or Address()
     try:
-        async with _serving(home, database) as serving, asyncio.TaskGroup() as group:
+        async with _serving(home, database, public) as serving, asyncio.TaskGroup() as group:
             ready = await _start(group, serving, stop, role, grace)
+            served = ""
             if web is not None and role != "worker":
-                await _start_web(group, web(serving), address, stop)
-            served = f"http://{address.host}:{address.port}" if web is not None else ""
+                started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+                group.create_task(web(serving, stop, started))
+                served = await started
             told(await _view(serving, role, served))
             await stop.wait()
             for task in ready:
                 task.cancel()
     except DatabaseTrouble as error:
         raise TroubleError(str(error)) from error
+    except ExceptionGroup as group_error:
+        trouble = group_error.subgroup(TroubleError)
+        if trouble is None or len(group_error.exceptions) > 1:
+            raise
+        raise trouble.exceptions[0] from None
 
 
 @asynccontextmanager
-async def _serving(home: Path, database: Embedded | None) -> AsyncIterator[Serving]:
+async def _serving(home: Path, database: Embedded | None, public: str) -> AsyncIterator[Serving]:
     opened = open_home_stores(home, database=database, largest_pool=LARGEST_POOL)
-    async with opened as (url, stores):
-        resident = Resident(home, stores)
-        try:
-            yield Serving(home=home, url=url, stores=stores, resident=resident)
-        finally:
-            await resident.close()
+    with watching() as meter:
+        async with opened as (url, stores):
+            resident = Resident(home, stores)
+            try:
+                yield Serving(home, url, stores, resident, meter, public)
+            finally:
+                await resident.close()
 
 
 async def _start(
     group: asyncio.TaskGroup, serving: Serving, stop: asyncio.Event, role: Role, grace: float
 ) -> list[asyncio.Task[None]]:
-    """Start the worker with its tick; return the tasks that are to be cancelled at the end."""
+    """Start the worker and what goes on beside it; return what is to be cancelled at the end."""
+    watchman = _watchman(serving)
     if role == "web":
-        return []
+        return [group.create_task(watchman.listen())]
     opened = asyncio.get_running_loop().create_future()
     group.create_task(_work(serving, stop, grace, opened))
     engine_wakes = await opened
-    return [group.create_task(listen(serving.url, engine_wakes))]
+    tending = Tending(serving.stores, serving.home, serving.public, serving.resident.now)
+    beside = (listen(serving.url, engine_wakes), watchman.keep(), tending.keep())
+    return [group.create_task(one) for one in beside]
+
+
+def _watchman(serving: Serving) -> Watchman:
+    async def restart(tenant: int, scopes: Sequence[int]) -> None:
+        now = serving.resident.now()
+        await serving.stores.of(tenant).make_due(scopes, at=now)
+
+    return Watchman(
+        serving.stores,
+        serving.home,
+        serving.meter,
+        restart,
+        now=serving.resident.now,
+        shared=True,
+    )
 
 
 async def _work(
@@ -168,28 +197,6 @@ def _worker_and_tick(serving: Serving, engine: ProcrastinateEngine) -> tuple[Wor
     return Worker(engine, registry, ended=tick.woken.set), tick
 
 
-async def _start_web(
-    group: asyncio.TaskGroup, app: Any, address: Address, stop: asyncio.Event
-) -> None:
-    """Serve an ASGI application in this loop; the signals are ours."""
-    import uvicorn  # noqa: PLC0415 -- a worker does without
-
-    config = uvicorn.Config(
-        app, host=address.host, port=address.port, log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign] # see above
-    serving = group.create_task(server.serve())
-
-    async def end() -> None:
-        await stop.wait()
-        server.should_exit = True
-
-    group.create_task(end())
-    while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn has no event
-        await asyncio.sleep(0.01)
-
-
 async def _view(serving: Serving, role: Role, web: str) -> UpView:
     tenants = await DueDesk(serving.stores.pool, serving.stores.keyring).tenants()
     recipes = scopes = 0
@@ -197,4 +204,11 @@ async def _view(serving: Serving, role: Role, web: str) -> UpView:
         async with serving.resident.known(tenant) as known:
             recipes += len(known.installed)
             scopes += len(known.scopes)
-    return UpView(role=role, recipes=recipes, scopes=scopes, tenants=len(tenants), web=web)
+    return UpView(
+        role=role,
+        recipes=recipes,
+        scopes=scopes,
+        tenants=len(tenants),
+        web=web,
+        public=serving.public,
+    )

@@ -37,7 +37,7 @@ class Watchman:
     """Who watches a process. `restart` makes scopes of a tenant due to be read.
 
     Any number of processes may have one: what is told is told once, and what is settled is
-    settled under a lock.
+    settled under a lock. With `shared` one of them looks in turn, and spares the others the work.
     """
 
     stores: Stores
@@ -45,18 +45,25 @@ class Watchman:
     meter: Meter
     restart: Callable[[int, Sequence[int]], Awaitable[None]] | None = None
     now: Callable[[], datetime] = utc_now
+    shared: bool = False
     _rounds: Iterator[int] = field(default_factory=count, repr=False)
 
     async def keep(self) -> None:
         """Flush, look, tell and prune until cancelled; what fails is logged and tried again."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_again(self.look, LOOK_SECONDS))
-            group.create_task(_again(self.tell, TELL_SECONDS))
-            group.create_task(_again(self.prune, PRUNE_SECONDS))
+            group.create_task(again(self.look, LOOK_SECONDS))
+            group.create_task(again(self.tell, TELL_SECONDS))
+            group.create_task(again(self.prune, PRUNE_SECONDS))
+
+    async def listen(self) -> None:
+        """Write the calls of this process to the store until cancelled, and nothing else."""
+        await again(partial(self.meter.flush, self.stores), LOOK_SECONDS)
 
     async def look(self) -> None:
         """Write the calls to the store, and settle the alerts of every tenant."""
         await self.meter.flush(self.stores)
+        if self.shared and not await self.stores.turn("watch", LOOK_SECONDS - 1):
+            return
         # What a read shows is known at once; which scopes nobody has read yet may come later.
         expect = next(self._rounds) % EXPECT_ROUNDS == 0
         await self._each(await self.stores.tenants(), partial(self._look, expect=expect))
@@ -100,7 +107,8 @@ class Watchman:
         await asyncio.gather(*(one(tenant) for tenant in tenants))
 
 
-async def _again(act: Callable[[], Awaitable[None]], seconds: float) -> None:
+async def again(act: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Act every so often until cancelled; what fails is logged and tried again."""
     while True:
         try:
             # The database may be away for a while: the next round finds everything as it was.

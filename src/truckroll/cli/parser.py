@@ -303,6 +303,10 @@ def _up(commands: Sub) -> None:
         default="all",
         help="what this process does, where several share the database TRUCKROLL_DATABASE (all)",
     )
+    says = "where the API and the door for pushes listen (TRUCKROLL_LISTEN, else 127.0.0.1:8460)"
+    up.add_argument("--listen", default="", metavar="HOST:PORT", help=says)
+    says = "the hub's public address, to which systems send pushes (TRUCKROLL_URL)"
+    up.add_argument("--url", default="", metavar="https://…", help=says)
 
 
 def _timetable(commands: Sub) -> None:

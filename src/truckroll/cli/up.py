@@ -3,33 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from truckroll.app.home import home_directory
+from truckroll.app.logs import start_logs
+from truckroll.app.subscriptions import public_address
+from truckroll.app.trouble import TroubleError
 from truckroll.app.up import UpView
 from truckroll.app.up import up as serve
 from truckroll.cli.screen import Screen, count
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
+
+    from truckroll.app.up import Serving
+
+USUAL = "127.0.0.1:8460"
+LISTEN = "TRUCKROLL_LISTEN"
+LEVEL = "TRUCKROLL_LOG"  # debug, info, warning (as shipped), error
 
 
 async def up(args: Namespace, screen: Screen) -> int:
     """Serve until a signal ends it."""
     home = home_directory(getattr(args, "home", ""))
+    host, port = place(args.listen or os.environ.get(LISTEN, "") or USUAL)
+    public = public_address(args.url)
+    start_logs(json=not sys.stderr.isatty(), level=os.environ.get(LEVEL, "WARNING").upper())
+
+    def web(
+        serving: Serving, ending: asyncio.Event, started: asyncio.Future[str]
+    ) -> Coroutine[None, None, None]:
+        from truckroll.web.server import serve_web  # noqa: PLC0415 -- a worker does without
+
+        return serve_web(serving, host, port, ending, started)
+
     with _signals() as stop:
         await serve(
             home,
             stop,
             role=args.role,
             database=getattr(args, "database", None),
+            web=web,
+            public=public,
             told=lambda view: show(screen, view),
         )
     screen.line("  ended")
     return 0
+
+
+def place(text: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT or PORT; raises TroubleError."""
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 -- the largest port there is
+        raise TroubleError(f"“{text}” is no address; write {USUAL}", usage=True)
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def show(screen: Screen, view: UpView) -> None:
@@ -41,7 +73,9 @@ def show(screen: Screen, view: UpView) -> None:
     doing = "answers" if view.role == "web" else f"keeps in step by itself: {kept}"
     screen.line(f"  {screen.sign(well=True)} Truckroll is up and {doing}")
     if view.web:
-        screen.line(f"    Pages and API at  {view.web}")
+        screen.line(f"    API at  {view.web}/api  (its document: {view.web}/api/openapi.json)")
+        if not view.public:
+            screen.line("    It polls: no system can reach it without  --url https://…")
     if not view.recipes and view.role != "web":
         screen.line("    Nothing is installed yet; from another window:  truckroll recipe list")
     screen.line("    See what it does with  truckroll runs    End it with Ctrl-C")

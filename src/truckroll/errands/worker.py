@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from truckroll.errands.ports import BEAT_SECONDS, EngineAway
+from truckroll.kit import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,22 +86,27 @@ class Worker:
     async def _do(self, taken: Taken) -> None:
         well = False
         try:
-            await self._registry[taken.errand.kind](taken.errand.tenant, taken.errand.about)
+            with watch.bound(tenant=taken.errand.tenant, errand=taken.errand.kind):
+                await self._registry[taken.errand.kind](taken.errand.tenant, taken.errand.about)
             well = True
         except Exception:
             log.exception("errand %s failed", taken.errand.key)
         finally:
+            watch.count("errands", kind=taken.errand.kind, result="done" if well else "failed")
             self._room.release()
             await self._end(taken, well=well)
             self.woken.set()
             self._ended()
 
     async def _end(self, taken: Taken, *, well: bool) -> None:
-        for pause in (0.2, 1.0, 5.0):
+        """Tell the engine, however long it is away: a row that never ends keeps its key."""
+        pause = 0.2
+        while True:
             try:
                 await self._engine.finish(taken, well=well)
             except EngineAway:
                 await asyncio.sleep(pause)
+                pause = min(BEAT_SECONDS, pause * 2)
             else:
                 return
 

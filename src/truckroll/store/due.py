@@ -24,6 +24,7 @@ class ScopeAgenda(msgspec.Struct, frozen=True, kw_only=True):
     counts the reads in a row that failed, `trouble` says why in a sentence, `code` which kind.
     `emptied` is how many records the last complete read found gone that showed none at all.
     `poll_seconds` is how often it is read at least, None for what is usual with its system.
+    `trace` is the traceparent of the push that made it due, or "".
     """
 
     asked: int = 0
@@ -35,16 +36,22 @@ class ScopeAgenda(msgspec.Struct, frozen=True, kw_only=True):
     poll_seconds: int | None = None
     due_at: datetime | None = None
     tried_at: datetime | None = None
+    trace: str = ""
 
 
 class RecipeAgenda(msgspec.Struct, frozen=True, kw_only=True):
-    """When a recipe is settled next, and how the last settling went; as of a scope."""
+    """When a recipe is settled next, and how the last settling went; as of a scope.
+
+    `pushed_at` is when the earliest push came that led to its being due, None where none did.
+    """
 
     asked: int = 0
     failures: int = 0
     trouble: str = ""
     due_at: datetime | None = None
     settled_at: datetime | None = None
+    trace: str = ""
+    pushed_at: datetime | None = None
 
 
 class DueStore(Base):
@@ -114,12 +121,12 @@ class DueStore(Base):
             "emptied": emptied,
         }
         async with self._transaction(durable=False, fenced=True) as cursor:
-            await cursor.execute(SQL["scope_read"], row)
             mended = bool(before.failures) and not failures
             news = {"scope": scope, "at": at, "recipes": unique(recipes), "anyhow": mended}
             await cursor.execute(SQL["news"], news)
             if cursor.rowcount:
                 await cursor.execute(SQL["wake"])
+            await cursor.execute(SQL["scope_read"], row)
 
     async def pause_account(
         self, account: int, *, until: datetime, trouble: str, code: str
@@ -137,7 +144,13 @@ class DueStore(Base):
         if row is None:
             raise KeyError(recipe)
         return RecipeAgenda(
-            asked=row[0], failures=row[1], trouble=row[2], due_at=row[3], settled_at=row[4]
+            asked=row[0],
+            failures=row[1],
+            trouble=row[2],
+            due_at=row[3],
+            settled_at=row[4],
+            trace=row[5],
+            pushed_at=row[6],
         )
 
     async def recipe_settled(
@@ -257,6 +270,7 @@ def _scope_agenda(row: Row) -> ScopeAgenda:
         poll_seconds=row[6],
         due_at=row[7],
         tried_at=row[8],
+        trace=row[9],
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from truckroll.kit.contract import Missing, Page, Scope, Seen, Unreadable
 from truckroll.model.records import KINDS, Fields, same
+from truckroll.store.memory_due import MemoryDue
 from truckroll.store.memory_folding import MemoryFolding
 from truckroll.store.memory_leases import MemoryLeases
 from truckroll.store.observe import known_after
@@ -27,7 +28,7 @@ REMOVALS = ("delete", "cancel", "unlink")
 _MOVING = {"shown", "version", "seen_order", "changed", "seen_at", "gone_at"}
 
 
-class MemoryStore(MemoryFolding, MemoryLeases):
+class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
     """Holds scopes, records, links, steps and the story in plain dictionaries."""
 
     def __init__(self) -> None:
@@ -75,6 +76,8 @@ class MemoryStore(MemoryFolding, MemoryLeases):
                 self.seen_by[record.id] = listing
                 self.records[scope, id_] = msgspec.structs.replace(record, seen_at=at)
                 tally["same"] += 1
+        if any(tally[news] for news in ("new", "changed", "gone", "unreadable")):
+            self.stirred.add(scope)
         if not keep_cursor and page.cursor is not None:
             await self.set_cursor(scope, page.cursor)
         return PageResult(**tally)
@@ -180,6 +183,7 @@ class MemoryStore(MemoryFolding, MemoryLeases):
     async def mark_gone(self, records: Sequence[int], *, at: datetime) -> None:
         for record in list(self.records.values()):
             if record.id in records:
+                self.stirred.add(record.scope)
                 self._gone(record, at)
 
     async def versions(self, scope: int, ids: Sequence[str]) -> Mapping[str, str | None]:

@@ -24,6 +24,11 @@ from truckroll.store.trouble import DatabaseTrouble
 OLDEST = 150000
 HUNG_SECONDS = 20
 
+_TURN = """
+insert into chore (name, next_at) values (%(chore)s, now() + make_interval(secs => %(seconds)s))
+on conflict (name) do update set next_at = excluded.next_at where chore.next_at <= now()
+returning name
+"""
 _PRESENT = "select version_num from truckroll.alembic_version"
 _POWERS = """
 select current_user, r.rolsuper or r.rolbypassrls or exists (
@@ -50,11 +55,21 @@ class Stores:
 
     async def tenants(self) -> list[int]:
         """Return the tenants there are."""
-        return await self._ids("select watched_tenants()")
+        return await self._ids("select tenants()")
 
     async def tenants_to_tell(self, at: datetime) -> list[int]:
         """Return the tenants with messages or webhook deliveries that are due."""
         return await self._ids(f"select tenants_to_tell('{at.isoformat()}')")
+
+    async def turn(self, chore: str, seconds: float) -> bool:
+        """Tell whether it is time for a chore of the whole hub, and take the turn.
+
+        Of all processes that ask one hears yes, once in so many seconds.
+        """
+        row = {"chore": chore, "seconds": seconds}
+        async with self.of(0)._transaction(durable=False) as cursor:  # noqa: SLF001 -- as below
+            await cursor.execute(_TURN, row)
+            return await cursor.fetchone() is not None
 
     async def _ids(self, query: str) -> list[int]:
         nobody = self.of(0)._connection(query.encode())  # noqa: SLF001 -- the store's own opening

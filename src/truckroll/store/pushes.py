@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from psycopg import AsyncCursor
 
+from truckroll.kit import watch
 from truckroll.kit.push import Odd
 from truckroll.store.base import Row, named_sql, retried
 from truckroll.store.subscriptions import SubscriptionsStore
@@ -203,5 +204,6 @@ async def _tell(
         "pushes": [new for new, _ in counts.values()],
         "doubled": [doubled for _, doubled in counts.values()],
         **due,
+        "trace": watch.traceparent(),
     }
     await cursor.execute(SQL["tell"], row)

@@ -41,7 +41,8 @@ update recipe set due_at = %(at)s where id = %(id)s and due_at < %(at)s
 select pg_notify('truckroll_due', '')
 
 -- name: scope_troubles
-select id, asked, whole, failures, trouble, trouble_code, emptied, poll_seconds, due_at, tried_at
+select id, asked, whole, failures, trouble, trouble_code, emptied, poll_seconds, due_at, tried_at,
+  trace
 from scope where id = any(%(scopes)s::bigint[])
 
 -- name: scope_read
@@ -49,15 +50,20 @@ from scope where id = any(%(scopes)s::bigint[])
 update scope set due_at = case when asked = %(asked)s then %(next)s else due_at end,
   whole = whole and not (asked = %(asked)s and %(complete)s),
   failures = %(failures)s, trouble = %(trouble)s, trouble_code = %(code)s,
-  emptied = %(emptied)s, tried_at = %(at)s
+  emptied = %(emptied)s, tried_at = %(at)s,
+  trace = case when asked = %(asked)s then '' else trace end,
+  pushed_at = case when asked = %(asked)s then null else pushed_at end
 where id = %(scope)s
 
 -- name: news
 -- The recipes of a scope are told in the transaction that forgets that they are to be told.
 with told as (
-  update scope set stirred = false where id = %(scope)s and (stirred or %(anyhow)s) returning id)
-update recipe set due_at = least(coalesce(due_at, %(at)s), %(at)s), asked = asked + 1
-where id = any(%(recipes)s::bigint[]) and exists (select from told)
+  update scope set stirred = false where id = %(scope)s and (stirred or %(anyhow)s)
+  returning trace, pushed_at)
+update recipe r set due_at = least(coalesce(r.due_at, %(at)s), %(at)s), asked = r.asked + 1,
+  trace = coalesce(nullif(told.trace, ''), r.trace),
+  pushed_at = least(r.pushed_at, told.pushed_at)
+from told where r.id = any(%(recipes)s::bigint[])
 
 -- name: pause_account
 update scope set due_at = greatest(due_at, %(until)s), failures = greatest(failures, 1),
@@ -65,11 +71,13 @@ update scope set due_at = greatest(due_at, %(until)s), failures = greatest(failu
 where account = %(account)s and due_at is not null
 
 -- name: recipe_agenda
-select asked, failures, trouble, due_at, settled_at from recipe where id = %(recipe)s
+select asked, failures, trouble, due_at, settled_at, trace, pushed_at from recipe where id = %(recipe)s
 
 -- name: recipe_settled
 update recipe set due_at = case when asked = %(asked)s then %(next)s else due_at end,
-  failures = %(failures)s, trouble = %(trouble)s, settled_at = %(at)s
+  failures = %(failures)s, trouble = %(trouble)s, settled_at = %(at)s,
+  trace = case when asked = %(asked)s then '' else trace end,
+  pushed_at = case when asked = %(asked)s then null else pushed_at end
 where id = %(recipe)s
 
 -- name: next_look

@@ -36,7 +36,8 @@ with heard as (
     as n (id, pushes, doubled)
   where subscription.id = n.id
 ), due as (
-  update scope set due_at = least(due_at, %(due_at)s::timestamptz), asked = asked + 1
+  update scope set due_at = least(due_at, %(due_at)s::timestamptz), asked = asked + 1,
+    pushed_at = least(pushed_at, %(due_at)s::timestamptz), trace = %(trace)s
   where id = any (array(
     select id from scope where id = any (%(scopes)s::bigint[] || array(
       select id from scope where account = any (%(whole)s::bigint[])

@@ -17,7 +17,7 @@ _TABLES = (
     *("webhook_endpoint", "webhook_event", "webhook_delivery"),
 )
 _FUNCTIONS = (
-    *("watched_tenants", "tenants_to_tell"),
+    "tenants_to_tell",
     *("tell_step", "tell_hold", "tell_conflict", "tell_run", "tell_alert", "tell_event"),
 )
 
@@ -36,7 +36,6 @@ def downgrade() -> None:
     """Drop what was made; the journal stays."""
     drops = [
         *(f"drop function {name} cascade" for name in _FUNCTIONS),
-        "drop policy watch_owner on workspace",
         *(f"drop table {table} cascade" for table in _TABLES),
     ]
     op.get_bind().exec_driver_sql("; ".join(drops))

@@ -262,19 +262,14 @@ grant usage on sequence webhook_endpoint_id_seq, alert_channel_id_seq to truckro
 
 -- Who has something to do, over all tenants: ids alone. The owner is bound by row-level security
 -- like everybody else, so it needs policies of its own to look.
-create policy watch_owner on workspace for select to current_user using (true);
 create policy watch_owner on webhook_delivery for select to current_user using (true);
 create policy watch_owner on alert_message for select to current_user using (true);
 
-create function watched_tenants() returns setof bigint
-language sql stable security definer set search_path = truckroll, pg_temp as $$
-  select tenant from workspace order by tenant
-$$;
 create function tenants_to_tell(at timestamptz) returns setof bigint
 language sql stable security definer set search_path = truckroll, pg_temp as $$
   select tenant from webhook_delivery where next_at <= at
   union select tenant from alert_message where next_at <= at
   order by 1
 $$;
-revoke execute on function watched_tenants(), tenants_to_tell(timestamptz) from public;
-grant execute on function watched_tenants(), tenants_to_tell(timestamptz) to truckroll_app;
+revoke execute on function tenants_to_tell(timestamptz) from public;
+grant execute on function tenants_to_tell(timestamptz) to truckroll_app;
