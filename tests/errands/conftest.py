@@ -112,7 +112,8 @@ class Up:
     """A process of `truckroll up`; `kill` kills it hard."""
 
     def __init__(self, url, home, *words):
-        command = [sys.executable, "-m", "truckroll.cli", "--home", str(home), "up", *words]
+        command = [sys.executable, "-m", "truckroll.cli", "--home", str(home), "up"]
+        command += ["--listen", "127.0.0.1:0", *words]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -126,8 +127,11 @@ class Up:
         assert "Truckroll is up" in line, (line, self.process.stderr.read() if not line else "")
         return self
 
-    def end(self, timeout=15):
+    def end(self):
         self.process.terminate()
+        return self.communicate()
+
+    def communicate(self, timeout=15):
         out, err = self.process.communicate(timeout=timeout)
         return self.process.returncode, out, err
 

@@ -136,12 +136,12 @@ async def test_a_pause_holds_all_processes_and_survives_a_restart(
             await out(clock.gate(restarted, account, pace))
         other = (await restarted.add_account("caldav", "other", {}, {})).id
         await out(clock.gate(restarted, other, pace))
-        (waiting,) = (await restarted.waiting(clock.at)).items()
+        (waiting,) = (await restarted.accounts_waiting(clock.at)).items()
         assert waiting[0] == account
         assert waiting[1].paused_until == AT + timedelta(days=1)
         clock.at = AT + timedelta(days=1, seconds=1)
         await out(clock.gate(restarted, account, pace))
-        assert await restarted.waiting(clock.at) == {}
+        assert await restarted.accounts_waiting(clock.at) == {}
 
 
 async def fails(gate, says="Toy did not answer in time"):
@@ -229,7 +229,7 @@ async def test_a_sign_in_that_is_refused_is_said_once_whoever_meets_it(store, ac
         await out(clock.gate(store, account, Pace()))
     assert held.value.why == "sign_in"
     assert [one.kind for one in await store.untold()] == ["sign_in"]
-    assert (await store.waiting(AT))[account].since == AT
+    assert (await store.accounts_waiting(AT))[account].since == AT
 
 
 async def test_an_attempt_that_waits_out_a_pause_goes_on_by_itself(store, account, clock):

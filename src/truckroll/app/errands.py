@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from truckroll.app.installed import make_job
 from truckroll.app.settling import Settled, settle
@@ -223,10 +225,19 @@ def _unread(scope: StoredScope, error: Exception) -> ScopeReport:
     return ScopeReport(scope=scope.id, before=scope.live, error=says, code=code)
 
 
+def _database_is_away(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_database_is_away(one) for one in error.exceptions)
+    return isinstance(error, OperationalError | PoolTimeout)
+
+
 def _sentence(error: Exception, what: str) -> str:
     """Return what went wrong for people; what nobody foresaw goes into the log."""
     if isinstance(error, VendorError | TroubleError | DatabaseTrouble):
         return error.says
+    if _database_is_away(error):
+        log.warning("the database was away during an errand about %s", what)
+        return f"The database was away while {what} was worked on. It goes on by itself."
     log.error("an errand about %s failed", what, exc_info=error)
     return (
         f"Truckroll stumbled at {what} over something that it did not expect. It tries again by"

@@ -75,6 +75,8 @@ def start_logs(
     handler.truckroll = True  # type: ignore[attr-defined] # marks ours for the next call
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
+    # A database that is away is told once, by what needed it, and not by each try to reach it.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.getLogger("truckroll").setLevel(level)
     return redactor
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -55,8 +55,14 @@ class Serving:
     public: str = ""
 
 
-# Serves the web until the event is set, and says at which address once it answers.
-Web = "Callable[[Serving, asyncio.Event, asyncio.Future[str]], Coroutine[None, None, None]]"
+class Web(Protocol):
+    """Serves the web until the event is set, and says at which address once it answers."""
+
+    def __call__(
+        self, serving: Serving, stop: asyncio.Event, started: asyncio.Future[str]
+    ) -> Coroutine[None, None, None]:
+        """Serve; what is in hand may end."""
+        ...
 
 
 class UpView(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +82,7 @@ async def up(
     *,
     role: Role = "all",
     database: Embedded | None = None,
-    web: Callable[[Serving, asyncio.Event, asyncio.Future[str]], Coroutine[None, None, None]]
-    | None = None,
+    web: Web | None = None,
     public: str = "",
     told: Callable[[UpView], None] = lambda _: None,
     grace: float = GRACE_SECONDS,

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from truckroll.app.home import home_directory
@@ -19,9 +20,9 @@ from truckroll.cli.screen import Screen, count
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Iterator
 
-    from truckroll.app.up import Serving
+    from truckroll.app.up import Web
 
 USUAL = "127.0.0.1:8460"
 LISTEN = "TRUCKROLL_LISTEN"
@@ -31,17 +32,9 @@ LEVEL = "TRUCKROLL_LOG"  # debug, info, warning (as shipped), error
 async def up(args: Namespace, screen: Screen) -> int:
     """Serve until a signal ends it."""
     home = home_directory(getattr(args, "home", ""))
-    host, port = place(args.listen or os.environ.get(LISTEN, "") or USUAL)
     public = public_address(args.url)
+    web = None if args.role == "worker" else _web(args)
     start_logs(json=not sys.stderr.isatty(), level=os.environ.get(LEVEL, "WARNING").upper())
-
-    def web(
-        serving: Serving, ending: asyncio.Event, started: asyncio.Future[str]
-    ) -> Coroutine[None, None, None]:
-        from truckroll.web.server import serve_web  # noqa: PLC0415 -- a worker does without
-
-        return serve_web(serving, host, port, ending, started)
-
     with _signals() as stop:
         await serve(
             home,
@@ -54,6 +47,12 @@ async def up(args: Namespace, screen: Screen) -> int:
         )
     screen.line("  ended")
     return 0
+
+
+def _web(args: Namespace) -> Web:
+    from truckroll.web.server import listen_on, serve_web  # noqa: PLC0415 -- a worker does without
+
+    return partial(serve_web, listen_on(*place(args.listen or os.environ.get(LISTEN) or USUAL)))
 
 
 def place(text: str) -> tuple[str, int]:

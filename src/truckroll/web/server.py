@@ -26,13 +26,9 @@ _GRACE_SECONDS = 10
 
 
 async def serve_web(
-    serving: Serving, host: str, port: int, stop: asyncio.Event, started: asyncio.Future[str]
+    listening: socket.socket, serving: Serving, stop: asyncio.Event, started: asyncio.Future[str]
 ) -> None:
-    """Serve until `stop` is set; calls that are at work may end. `started` hears the address.
-
-    Raises TroubleError where the address cannot be listened on.
-    """
-    listening = listen_on(host, port)
+    """Serve until `stop` is set; calls that are at work may end. `started` hears the address."""
     address = _shown(listening)
     receiver = Receiver(serving.stores, serving.public or address, now=serving.resident.now)
     token = os.environ.get(METRICS_TOKEN, "")
