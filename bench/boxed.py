@@ -10,7 +10,9 @@ import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from support.fleet import google_answers, titan_answers
 from truckroll.app import accounts, people, recipes
@@ -36,10 +38,10 @@ _WELL = 300
 
 @dataclass
 class Seen:
-    """What was written at targets: by mark, by start of the visit, and in all."""
+    """What was written at targets: by mark, by start of the visit (seconds), and in all."""
 
     marks: dict[int, float] = field(default_factory=dict)
-    starts: dict[str, float] = field(default_factory=dict)
+    starts: dict[int, float] = field(default_factory=dict)
     writes: int = 0
     first: float = 0.0
     last: float = 0.0
@@ -52,7 +54,7 @@ class Seen:
         for mark in _MARK.findall(body):
             self.marks.setdefault(int(mark), self.last)
         for start in _START.findall(body):
-            self.starts.setdefault(start.decode()[:19], self.last)
+            self.starts.setdefault(_second(start.decode()), self.last)
 
     def clear(self) -> None:
         self.writes, self.first, self.last = 0, 0.0, 0.0
@@ -110,6 +112,12 @@ class Boxed:
     async def sign_in(self, hub: Hub, name: str = "google", **more: str) -> None:
         """Add Google as an account."""
         await accounts.add(hub, name, "google-calendar", google_answers(self.box) | more)
+
+
+def _second(text: str) -> int:
+    """Return an instant as whole seconds; without an offset it is the company's wall time."""
+    at = datetime.fromisoformat(text)
+    return int((at if at.tzinfo else at.replace(tzinfo=ZoneInfo(ZONE))).timestamp())
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bench.boxed import ZONE, boxed, dispatched, pair
 from bench.figures import Figure
 from bench.relay import relayed
-from bench.served import housed, settled, until, up
+from bench.served import housed, idle, until, up
 from support import servers
 from support.fleet import server_answers
 from truckroll.app import accounts, timetable
@@ -52,7 +52,7 @@ async def _google(calendars: int, *, rate: float, seconds: float) -> list[Figure
         for number, (source, target) in enumerate(zip(_people(made), crews, strict=True)):
             await pair(hub, f"google/{source}", f"google/{target}", number)
         async with up(house) as served:
-            await _in_step(made, served, calendars)
+            await _in_step(house, made, 2 * calendars)
             taken = _Taken(house, served)
             waits = await _drive(events, made.edit, made.seen.marks, rate, seconds)
             what = f"Google → Google, {calendars} calendars, {rate:g} changes/s for {seconds:g} s"
@@ -73,12 +73,11 @@ async def _caldav(calendars: int, *, rate: float, seconds: float) -> list[Figure
                 await accounts.add(hub, "field", "caldav", server_answers(server) | {"url": url})
                 for number, source in enumerate(_people(made)):
                     await pair(hub, f"google/{source}", f"field/crew-{number:03}", number)
-                async with up(house) as served:
-                    await _subscribed(made, calendars)
-                    await settled(lambda: relay.writes, still=5.0)
+                async with up(house):
+                    await _in_step(house, made, calendars)
                     waits = await _drive(events, made.edit, relay.marks, rate, seconds)
         what = f"Google → {server.name}, {calendars} calendars, {rate:g} changes/s"
-        return _lines(what, waits, f"{served.memory} MB" if hasattr(served, "memory") else "")
+        return _lines(what, waits, "")
 
 
 async def _titan(technicians: int, *, rate: float, seconds: float) -> list[Figure]:
@@ -89,7 +88,7 @@ async def _titan(technicians: int, *, rate: float, seconds: float) -> list[Figur
         await dispatched(hub, made, technicians=technicians, visits=visits)
         await timetable.set_poll(hub, "titan", 1)
         async with up(house) as served:
-            await settled(lambda: made.seen.writes, still=6.0)
+            await idle(house)
             for lag in (0.0, LAG_SECONDS):
                 made.titan.kit.faults.clear()
                 if lag:
@@ -111,7 +110,7 @@ async def _rescheduled(made: Boxed, rate: float, seconds: float, lag: float) -> 
         for row in rows
         if row["status"] == "Scheduled" and row["start"] > now + timedelta(hours=1)
     ]
-    starts: dict[int, str] = {}
+    starts: dict[int, int] = {}
     second = 1 + len(made.seen.starts) % 1700
 
     def move(row: dict[str, object], mark: int) -> None:
@@ -122,7 +121,7 @@ async def _rescheduled(made: Boxed, rate: float, seconds: float, lag: float) -> 
         body = {"appointmentId": row["id"]}
         times = {"start": _iso(start + by), "end": _iso(end + by)}
         made.titan.acts["reschedule"]({**body, **times})
-        starts[mark] = _iso(start + by)
+        starts[mark] = int((start + by).timestamp())
 
     made.seen.clear()
     found = _Starts(starts, made)
@@ -133,7 +132,7 @@ async def _rescheduled(made: Boxed, rate: float, seconds: float, lag: float) -> 
 class _Starts(dict[int, float]):
     """When a visit's new start was written, by the mark of its move."""
 
-    def __init__(self, starts: Mapping[int, str], made: Boxed) -> None:
+    def __init__(self, starts: Mapping[int, int], made: Boxed) -> None:
         super().__init__()
         self._starts, self._made = starts, made
 
@@ -162,10 +161,10 @@ async def _subscribed(made: Boxed, least: int) -> None:
         raise RuntimeError(f"{len(made.google.channels.open)} channels after three minutes")
 
 
-async def _in_step(made: Boxed, served: Served, calendars: int) -> None:
-    await _subscribed(made, calendars)
-    await settled(lambda: made.seen.writes, still=5.0)
-    del served
+async def _in_step(house: House, made: Boxed, channels: int) -> None:
+    """Wait until all calendars are subscribed and read, and everything is written."""
+    await _subscribed(made, channels)
+    await idle(house)
 
 
 async def _drive(

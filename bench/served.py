@@ -169,14 +169,23 @@ async def until(true: Callable[[], bool], *, seconds: float = 120.0, every: floa
     return True
 
 
-async def settled(count: Callable[[], int], *, still: float = 3.0, seconds: float = 300.0) -> int:
-    """Wait until a count has not changed for `still` seconds; return it."""
-    ends, last, since = time.monotonic() + seconds, count(), time.monotonic()
-    while time.monotonic() - since < still and time.monotonic() < ends:
-        await asyncio.sleep(0.1)
-        if (now := count()) != last:
-            last, since = now, time.monotonic()
-    return last
+_DUE = """
+select (select count(*) from scope where due_at <= now())
+  + (select count(*) from recipe where due_at <= now() and removed_at is null)
+  + (select count(*) from scope where tried_at is null and due_at is not null)
+  + (select count(*) from engine.procrastinate_jobs where status in ('todo', 'doing'))
+  + (select count(*) from workspace where watched <> settings)
+"""
+
+
+async def idle(house: House, *, seconds: float = 300.0, times: int = 4) -> None:
+    """Wait until the hub has nothing to do, at several looks in a row."""
+    ends, quiet = time.monotonic() + seconds, 0
+    while quiet < times:
+        if time.monotonic() > ends:
+            raise RuntimeError(f"the hub is not done after {seconds:g} s")
+        await asyncio.sleep(0.5)
+        quiet = quiet + 1 if house.ask(_DUE) == 0 else 0
 
 
 def _cpu(pid: int, *, with_ended: bool = False) -> float:
