@@ -34,6 +34,7 @@ _WRITES = frozenset({"POST", "PUT", "PATCH"})
 _MARK = re.compile(rb"\(edit (\d+)\)")
 _START = re.compile(rb'"start":\s*\{[^}]*"dateTime":\s*"([^"]+)"')
 _WELL = 300
+_BUSY = (403, 429)
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Boxed:
     box: Box
     seen: Seen = field(default_factory=Seen)
     calls: int = 0
+    refused: int = 0
 
     def __post_init__(self) -> None:
         self.google.kit.watchers.append(self._watch)
@@ -90,6 +92,7 @@ class Boxed:
         if call.path.startswith("/batch"):
             return
         self.calls += 1
+        self.refused += answer.status in _BUSY
         if call.method in _WRITES and "/events" in call.path and answer.status < _WELL:
             self.seen.note(call.body)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 P50, P95 = 1.0, 3.0  # seconds
 EACH = 4  # events of a calendar
+_MOST_SECONDS = 1790  # visits begin at half hours
 LAG_SECONDS = 30.0  # by how much ServiceTitan's feeds trail (the vendor's sheet, section 5)
 
 
@@ -102,31 +103,44 @@ async def _titan(technicians: int, *, rate: float, seconds: float) -> list[Figur
 
 
 async def _rescheduled(made: Boxed, rate: float, seconds: float, lag: float) -> list[float]:
-    """Move visits, each to a start that no other has; count from when the feed shows it."""
-    rows = made.titan.records["appointments"].list({})
-    now = datetime.now(UTC)
-    ready = [
-        row
-        for row in rows
-        if row["status"] == "Scheduled" and row["start"] > now + timedelta(hours=1)
-    ]
+    """Move visits at a rate; count from the moment at which the feed shows it."""
     starts: dict[int, int] = {}
-    second = 1 + len(made.seen.starts) % 1700
 
-    def move(row: dict[str, object], mark: int) -> None:
-        start, end = row["start"], row["end"]
-        assert isinstance(start, datetime)
-        assert isinstance(end, datetime)
-        by = timedelta(seconds=(second + mark) % 1800)
-        body = {"appointmentId": row["id"]}
-        times = {"start": _iso(start + by), "end": _iso(end + by)}
-        made.titan.acts["reschedule"]({**body, **times})
-        starts[mark] = int((start + by).timestamp())
+    def act(row: dict[str, Any], mark: int) -> None:
+        starts[mark] = _move(made, row, 1 + (mark + int(lag)) % _MOST_SECONDS)
 
     made.seen.clear()
-    found = _Starts(starts, made)
-    waits = await _drive(ready, move, found, rate, seconds, patience=30 + lag)
+    waits = await _drive(
+        _ready(made), act, _Starts(starts, made), rate, seconds, patience=30 + lag
+    )
     return [max(one - lag, 0.0) for one in waits]
+
+
+def move_all(made: Boxed, count: int) -> int:
+    """Move as many visits as there are, at most `count`; return how many."""
+    rows = _ready(made)[:count]
+    for number, row in enumerate(rows):
+        _move(made, row, 1 + number % _MOST_SECONDS)
+    return len({_seconds(row, 1 + number % _MOST_SECONDS) for number, row in enumerate(rows)})
+
+
+def _ready(made: Boxed) -> list[dict[str, Any]]:
+    """Return the visits that are still to come."""
+    least = datetime.now(UTC) + timedelta(hours=1)
+    rows = made.titan.records["appointments"].list({})
+    return [row for row in rows if row["status"] == "Scheduled" and row["start"] > least]
+
+
+def _move(made: Boxed, row: dict[str, Any], by: int) -> int:
+    """Move a visit by seconds, so that its start is no other's; return the start."""
+    later = timedelta(seconds=by)
+    body = {"start": _iso(row["start"] + later), "end": _iso(row["end"] + later)}
+    made.titan.acts["reschedule"]({"appointmentId": row["id"], **body})
+    return _seconds(row, by)
+
+
+def _seconds(row: dict[str, Any], by: int) -> int:
+    return int(row["start"].timestamp()) + by
 
 
 class _Starts(dict[int, float]):
