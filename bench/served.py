@@ -92,7 +92,7 @@ class Served:
         self.address = ""
         words = ["--home", str(house.home), "up", "--role", role]
         if role != "worker":
-            self.address = f"http://127.0.0.1:{_free_port()}"
+            self.address = f"http://127.0.0.1:{free_port()}"
             words += ["--listen", self.address.rpartition("/")[2], "--url", self.address]
         self._log = (house.home.parent / "up.log").open("ab")
         self._process = subprocess.Popen(
@@ -194,7 +194,8 @@ def _cpu(pid: int, *, with_ended: bool = False) -> float:
     return sum(ticks) / _TICKS
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody has."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
