@@ -1,69 +1,49 @@
-"""Pushes that one process accepts durably: `python -m bench.pushes --rate 1000 --seconds 60`.
+"""(j) Pushes that one process accepts durably, at a rate, and many times the same one.
 
-The receiver runs in a process of its own, as `truckroll up` has it, on an embedded PostgreSQL
-with fsync. This process sends signed pushes at a fixed rate over connections that stay open, each
-another delivery; a latency counts from the instant at which the push was to be sent, so that a
-stall is not hidden. At the end what the database holds is compared with what was acknowledged.
+The receiver is `truckroll up --role web` on an embedded PostgreSQL with fsync, in a process of its
+own. This process sends signed pushes at a fixed rate over connections that stay open, each another
+delivery; a latency counts from the instant at which the push was to be sent, so that a stall is
+not hidden. At the end what the database holds is compared with what was acknowledged.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import hashlib
 import hmac
 import json
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
+from bench.figures import Figure
+from bench.served import Served, housed
+from truckroll.kit.contract import Scope
+from truckroll.store.open import open_store
+from truckroll.store.pushes import Came
 
-from bench.figures import Figure, keep, machine, table, versions
-from truckroll.kit.contract import Push, Scope
-from truckroll.kit.proofs import Hmac
-from truckroll.store.embedded import Embedded
-from truckroll.store.open import open_store, open_stores
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.served import House
 
 SECRET = "a secret of the bench, as long as they are"
-SCHEME = Push(Hmac("X-Signature", encoding="base64"))
+_SYSTEM = "servicetitan"  # whose pushes are signed with HMAC-SHA256 over the raw body
+_HEADER = "X-ServiceTitan-Signature"
 _GOAL_MS = 50.0
+_SAME = 100
 
 
-async def _serve(url: str, home: Path) -> None:
-    """Serve the receiver until the parent ends this process."""
-    import uvicorn  # noqa: PLC0415 -- the sender does without
-    from litestar import Litestar  # noqa: PLC0415 -- the same
-
-    from truckroll.app.pushes import Receiver  # noqa: PLC0415 -- the same
-    from truckroll.web.pushes import push_door  # noqa: PLC0415 -- the same
-
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    listening.listen(1024)
-    async with open_stores(url, home) as stores:
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        receiver = Receiver(stores, address, push_of=lambda _: SCHEME)
-        app = Litestar([push_door(receiver)], openapi_config=None)
-        print(address, flush=True)
-        config = uvicorn.Config(app, log_level="error", ws="none", access_log=False, lifespan="off")
-        await uvicorn.Server(config).serve([listening])
-
-
-async def _subscribed(url: str, home: Path, tenants: int, scopes: int) -> list[str]:
+async def subscribed(url: str, home: Path, *, tenants: int, scopes: int) -> list[str]:
     """Return the secret ends of the addresses of some subscriptions."""
     paths = []
     for tenant in range(1, tenants + 1):
         async with open_store(url, home, tenant) as store:
-            account = await store.add_account("google-calendar", "bench", {}, {})
+            account = await store.add_account(_SYSTEM, "bench", {}, {})
             wanted = [Scope(f"s{n}", f"S{n}", "appointment") for n in range(scopes)]
             for one in await store.put_scopes(account.id, wanted):
                 made = await store.add_subscription(
@@ -71,6 +51,26 @@ async def _subscribed(url: str, home: Path, tenants: int, scopes: int) -> list[s
                 )
                 paths.append(made.path)
     return paths
+
+
+def push(number: int) -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers of a signed push, another one for each number."""
+    body = json.dumps({"event": "job.updated", "n": number, "id": f"job_{number:08}"}).encode()
+    digest = hmac.digest(SECRET.encode(), body, hashlib.sha256)
+    signature = base64.b64encode(digest).decode()
+    return body, {"Content-Type": "application/json", _HEADER: signature}
+
+
+def came(subscription: int, delivery: bytes) -> Came:
+    """Return a push as the store keeps it."""
+    return Came(
+        subscription=subscription,
+        delivery=delivery,
+        at=datetime.now(UTC),
+        query="",
+        headers="{}",
+        body=b"{}",
+    )
 
 
 @dataclass
@@ -86,14 +86,15 @@ class Load:
     def request(self) -> bytes:
         """Return the bytes of a push that was never sent before."""
         self.sent += 1
-        body = json.dumps({"event": "job.updated", "n": self.sent, "id": f"job_{self.sent:08}"})
-        digest = hmac.digest(SECRET.encode(), body.encode(), hashlib.sha256)
-        signature = base64.b64encode(digest).decode()
-        path = self.paths[self.sent % len(self.paths)]
-        return (
-            f"POST /push/{path} HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"
-            f"X-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-        ).encode()
+        return self.bytes(self.sent)
+
+    def bytes(self, number: int) -> bytes:
+        """Return the bytes of a push."""
+        body, headers = push(number)
+        path = self.paths[number % len(self.paths)]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"POST /push/{path} HTTP/1.1\r\nHost: hub\r\n{lines}Content-Length: {len(body)}"
+        return f"{head}\r\n\r\n".encode() + body
 
 
 class _Line(asyncio.Protocol):
@@ -165,23 +166,37 @@ async def _answered(load: Load, count: int) -> None:
         await asyncio.sleep(0.001)
 
 
-def _kept(url: str) -> int:
-    with psycopg.connect(url) as connection:
-        row = connection.execute("select count(*) from truckroll.push").fetchone()
-    return int(row[0]) if row else 0
+async def figures(
+    *, rate: int, seconds: float, tenants: int = 1, scopes: int = 200, lines: int = 100
+) -> list[Figure]:
+    """Return the lines of the table."""
+    async with housed() as house:
+        paths = await subscribed(house.url, house.home, tenants=tenants, scopes=scopes)
+        served = Served(house, role="web")
+        try:
+            await served.ready()
+            load = Load(served.address, paths)
+            before = served.cpu, house.database_cpu()
+            took = await _send(load, rate, seconds, lines)
+            cpu = served.cpu - before[0], house.database_cpu() - before[1]
+            kept = house.ask("select count(*) from push") - len(paths)  # what the warm-up sent
+            same = await _same(house, load)
+        finally:
+            served.stop()
+    what = f"pushes at {rate}/s for {seconds:g} s, {tenants} tenant{'s' if tenants > 1 else ''}"
+    return [*_told(what, load, took, rate, kept), _cost(cpu, len(load.ms)), same]
 
 
-def _figures(load: Load, took: float, kept: int, args: argparse.Namespace) -> list[Figure]:
+def _told(what: str, load: Load, took: float, rate: int, kept: int) -> list[Figure]:
     steps = statistics.quantiles(load.ms, n=100)
     p50, p95, p99 = steps[49], steps[94], steps[98]
     accepted = load.statuses["200"]
-    what = f"pushes at {args.rate}/s for {args.seconds:g} s, {args.tenants} tenants"
     return [
         Figure(
             f"{what}: accepted",
             f"{accepted / took:.0f}/s",
-            f"{args.rate}/s sent",
-            accepted / took / args.rate,
+            f"{rate}/s sent",
+            accepted / took / rate,
             0.99,
             least=True,
             note=" ".join(f"{key}: {count:,}" for key, count in sorted(load.statuses.items())),
@@ -205,49 +220,40 @@ def _figures(load: Load, took: float, kept: int, args: argparse.Namespace) -> li
     ]
 
 
-def _run(args: argparse.Namespace) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="truckroll-bench-") as folder:
-        home = Path(folder) / "home"
-        embedded = Embedded(home)
-        url = embedded.hold()
-        try:
-            paths = asyncio.run(_subscribed(url, home, args.tenants, args.scopes))
-            command = [sys.executable, "-m", "bench.pushes", "serve", url, str(home)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-                try:
-                    assert server.stdout is not None
-                    load = Load(server.stdout.readline().strip(), paths)
-                    took = asyncio.run(_send(load, args.rate, args.seconds, args.lines))
-                finally:
-                    server.terminate()
-            kept = _kept(url) - len(paths)  # what the warm-up sent
-            return _figures(load, took, kept, args)
-        finally:
-            embedded.let_go()
-            embedded.erase()  # under root the data stand elsewhere
+def _cost(cpu: tuple[float, float], count: int) -> Figure:
+    ours, data = (1000 * one / count for one in cpu)
+    return Figure(
+        "processor of a push",
+        f"{ours:.2f} ms",
+        f"PostgreSQL {data:.2f} ms",
+        ours / data,
+        note="whole processes, what they do beside included",
+    )
 
 
-def main(argv: list[str]) -> int:
-    """Run it and print the table; the exit code is 1 where a goal is missed."""
-    if argv[:1] == ["serve"]:
-        asyncio.run(_serve(argv[1], Path(argv[2])))
-        return 0
-    parser = argparse.ArgumentParser(prog="python -m bench.pushes", description=__doc__)
-    parser.add_argument("--rate", type=int, default=1000, help="pushes a second (1000)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="for how long (60)")
-    parser.add_argument("--tenants", type=int, default=1, help="tenants they go to (1)")
-    parser.add_argument("--scopes", type=int, default=200, help="subscriptions of each (200)")
-    parser.add_argument("--lines", type=int, default=100, help="connections (100)")
-    parser.add_argument("--keep", action="store_true", help="put it into docs/benchmarks.md")
-    args = parser.parse_args(argv)
-    found = _run(args)
-    names = versions("truckroll", "litestar", "uvicorn", "httptools", "psycopg")
-    text = f"{table(found)}\n\n{machine()} · {names}"
-    print(text)
-    if args.keep:
-        keep("pushes", text)
-    return 1 if any(one.met is False for one in found) else 0
+async def _same(house: House, load: Load) -> Figure:
+    """Send one delivery over a hundred connections at the same moment."""
+    port = int(load.address.rpartition(":")[2])
+    told = {one: house.ask(f"select {one}") for one in (_KEPT, _DOUBLED, _ASKED)}
+    message = load.bytes(10**8)
+    links = [await asyncio.open_connection("127.0.0.1", port) for _ in range(_SAME)]
+    for _, writer in links:
+        writer.write(message)
+    answers = [await reader.readuntil(b"\r\n\r\n") for reader, _ in links]
+    for _, writer in links:
+        writer.close()
+    fine = sum(one.startswith(b"HTTP/1.1 200") for one in answers)
+    kept, doubled, asked = (house.ask(f"select {one}") - old for one, old in told.items())
+    return Figure(
+        f"{_SAME} identical deliveries at once: effects",
+        f"{asked}",
+        "1",
+        float(asked),
+        1.0,
+        note=f"{fine} acknowledged, {kept} kept, {doubled} counted as doubled",
+    )
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+_KEPT = "(select count(*) from push)"
+_DOUBLED = "(select sum(doubled) from push)"
+_ASKED = "(select sum(asked) from scope)"

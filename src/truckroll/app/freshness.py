@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from truckroll.app.installed import load_installed
+from truckroll.app.installed import load_all
 from truckroll.app.systems import connector, scope_label
 from truckroll.app.trouble import TroubleError, known
 from truckroll.store.watch import AccountWatch
@@ -90,10 +90,12 @@ async def expect(hub: Hub) -> None:
     A recipe that cannot be loaded leaves everything as it was.
     """
     scopes: set[int] = set()
-    for row in await hub.store.recipes():
-        try:
-            installed = await load_installed(hub, row.name)
-        except (TroubleError, ValueError):
+    try:
+        everything = await load_all(hub)
+    except (TroubleError, ValueError):
+        return
+    for installed in everything.values():
+        if isinstance(installed, str):
             return
         scopes |= {one.id for one in (*installed.sources, *installed.targets)}
     await hub.store.expect(scopes, at=hub.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from truckroll.app import accounts
@@ -64,47 +64,83 @@ async def load_installed(hub: Hub, name: str = "") -> Installed:
         raise TroubleError(f"say which recipe: {', '.join(sorted(by_name))}", usage=True)
     if name and name not in by_name:
         raise known(name, list(by_name), "installed recipe")
-    return await _installed(hub, by_name[name] if name else rows[0])
+    return await _installed(hub, by_name[name] if name else rows[0], await _company(hub))
 
 
 async def load_all(hub: Hub) -> dict[int, Installed | str]:
     """Return every installed recipe by id; in the place of one that cannot work, why."""
     found: dict[int, Installed | str] = {}
+    company = await _company(hub)
     for row in await hub.store.recipes():
         try:
-            found[row.id] = await _installed(hub, row)
+            found[row.id] = await _installed(hub, row, company)
         except TroubleError as error:
             found[row.id] = error.says
     return found
 
 
-async def _installed(hub: Hub, row: Row) -> Installed:
-    recipe = load(row.toml, row.name)
-    if isinstance(recipe, list):
-        raise TroubleError("\n".join(str(slip) for slip in recipe))
+@dataclass(frozen=True, slots=True)
+class _Company:
+    """What recipes are bound to; read once for all of them."""
+
+    accounts: Mapping[int, Account]
+    scopes: Sequence[StoredScope]
+    people: Mapping[str, tuple[Place, ...]]
+    mirrors: Mapping[tuple[int, str], int]
+
+
+async def _company(hub: Hub) -> _Company:
     all_accounts = {one.id: one for one in await hub.store.accounts()}
     scopes = await hub.store.scopes()
+    return _Company(
+        accounts=all_accounts,
+        scopes=scopes,
+        people=await _people(hub, scopes, all_accounts),
+        mirrors=await hub.store.mirror_ids(),
+    )
+
+
+# A recipe's text and a mirror's choices never change; a hub has as many as it has recipes.
+_load = lru_cache(maxsize=4096)(load)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(
+    text: str, name: str, choices: tuple[tuple[str, str], ...], place: Place | None
+) -> Mirror:
+    recipe = _load(text, name)
+    assert not isinstance(recipe, list)
+    return compile_mirror(recipe, dict(choices), place=place)
+
+
+async def _installed(hub: Hub, row: Row, company: _Company) -> Installed:
+    recipe = _load(row.toml, row.name)
+    if isinstance(recipe, list):
+        raise TroubleError("\n".join(str(slip) for slip in recipe))
+    all_accounts, scopes = company.accounts, company.scopes
     sources = bound(row.bindings.get("from", ""), scopes, all_accounts)
     rule = next(iter(recipe.mirrors.values()))
-    people = await _people(hub, scopes, all_accounts)
     if rule.per:
-        wanted = {(place.account, place.scope) for places in people.values() for place in places}
+        wanted = {
+            (place.account, place.scope) for places in company.people.values() for place in places
+        }
         targets = tuple(one for one in scopes if (one.account, one.id) in wanted)
         targets += tuple(one for one in _retired(scopes, targets, row, all_accounts))
         place = None
     else:
         targets = bound(row.bindings.get("to", ""), scopes, all_accounts)
         place = Place(account=targets[0].account, scope=targets[0].id, label=targets[0].scope.title)
-    mirror = compile_mirror(recipe, row.choices, place=place)
+    mirror = _compiled(row.toml, row.name, tuple(sorted(row.choices.items())), place)
     return Installed(
         row=row,
         recipe=recipe,
         mirror=mirror,
-        mirror_id=await hub.store.mirror_id(row.id, rule.name),
+        mirror_id=company.mirrors.get((row.id, rule.name))
+        or await hub.store.mirror_id(row.id, rule.name),
         accounts=all_accounts,
         sources=sources,
         targets=targets,
-        people=people,
+        people=company.people,
         zone=row.bindings.get("zone", "") or "UTC",
     )
 

@@ -19,7 +19,7 @@ import msgspec
 
 from truckroll.app import accounts
 from truckroll.app.hub import Hub
-from truckroll.app.installed import load_installed
+from truckroll.app.installed import load_all
 from truckroll.app.systems import connector, scope_label
 from truckroll.app.trouble import TroubleError
 from truckroll.kit.contract import Connector, Push, Scope, Session
@@ -283,10 +283,8 @@ async def _wanted_scopes(hub: Hub) -> tuple[list[StoredScope], bool]:
     """Return the scopes that installed recipes read, and whether these are surely all."""
     found: dict[int, StoredScope] = {}
     sure = True
-    for recipe in await hub.store.recipes():
-        try:
-            installed = await load_installed(hub, recipe.name)
-        except TroubleError:  # it is told where the recipe is run
+    for installed in (await load_all(hub)).values():
+        if isinstance(installed, str):  # it is told where the recipe is run
             sure = False
             continue
         found |= {one.id: one for one in (*installed.sources, *installed.targets)}

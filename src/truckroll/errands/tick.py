@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from truckroll.errands.fair import EACH_TENANT, fair
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from truckroll.errands.ports import Due, Engine
 
 EVERY_SECONDS = 1.0
+_AHEAD = timedelta(seconds=EVERY_SECONDS)  # what is due before the next look is looked for then
 SWEEP_SECONDS = 10.0
 KEEP_SECONDS = 3600.0
 PRUNED_AT_ONCE = 1000
@@ -55,6 +57,7 @@ class Tick:
         self._each = each
         self._accounts: dict[Errand, tuple[int, int]] = {}
         self._swept = float("-inf")
+        self._pause = EVERY_SECONDS
         self._offset: float | None = None
         self.woken = asyncio.Event()
 
@@ -66,20 +69,24 @@ class Tick:
             except Exception as error:  # noqa: BLE001 -- whatever it was, the next look may do
                 log.warning("the tick failed and goes on: %s", error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_SECONDS):
+                async with asyncio.timeout(self._pause):
                     await self.woken.wait()
             self.woken.clear()
 
     async def once(self) -> list[Errand]:
         """Look once; return what was released. Nothing where another process ticks just then."""
+        self._pause = EVERY_SECONDS
         async with self._due.alone() as mine:
             if not mine:
                 return []
             await self._keep()
             going = await self._engine.going()
             busy = [(one.kind, one.tenant, one.about) for one in going]
-            found = await self._due.work(busy, at=self._now(), each=self._each)
-            work = [Work(Errand(*row[:3]), row[4], row[3]) for row in found]
+            now = self._now()
+            found = await self._due.work(busy, at=now + _AHEAD, each=self._each)
+            work = [Work(Errand(*row[:3]), row[4], row[3]) for row in found if row[4] <= now]
+            soon = [(row[4] - now).total_seconds() for row in found if row[4] > now]
+            self._pause = min(soon, default=EVERY_SECONDS)
             chosen = fair(work, going, self._accounts, each_tenant=self._each)
             known = set(going)
             kept = {one: where for one, where in self._accounts.items() if one in known}

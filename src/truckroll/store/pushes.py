@@ -63,7 +63,7 @@ class PushesStore(SubscriptionsStore):
             fresh = [one for key, one in firsts.items() if key in new]
             await _keep_odd(cursor, fresh)
             if there:
-                await _tell(cursor, came, told, fresh)
+                await _tell(cursor, came, told, _due(fresh, there))
         return told
 
     async def count_refused(self, numbers: Mapping[int, int]) -> None:
@@ -109,9 +109,11 @@ class PushesStore(SubscriptionsStore):
 
 
 Key = tuple[int, bytes]
+# Subscriptions that are there, by id: the scope (None: all of the account) and the account.
+There = Mapping[int, tuple[int | None, int]]
 
 
-def _of(one: Came, firsts: Mapping[Key, Came], new: frozenset[Key], there: frozenset[int]) -> Kept:
+def _of(one: Came, firsts: Mapping[Key, Came], new: frozenset[Key], there: There) -> Kept:
     if one.subscription not in there:
         return "unknown"
     key = (one.subscription, one.delivery)
@@ -120,7 +122,7 @@ def _of(one: Came, firsts: Mapping[Key, Came], new: frozenset[Key], there: froze
 
 async def _keep(
     cursor: AsyncCursor[Row], came: Sequence[Came]
-) -> tuple[frozenset[int], frozenset[Key]]:
+) -> tuple[There, frozenset[Key]]:
     """Return which subscriptions there are, and which pushes are new."""
     columns = {
         "ids": sorted({one.subscription for one in came}),
@@ -133,7 +135,7 @@ async def _keep(
     }
     await cursor.execute(SQL["keep"], columns)
     rows = await cursor.fetchall()
-    there = frozenset(row[0] for row in rows if row[1] is None)
+    there = {row[0]: (row[2], row[3]) for row in rows if row[1] is None}
     return there, frozenset((row[0], row[1]) for row in rows if row[1] is not None)
 
 
@@ -164,26 +166,44 @@ async def _keep_odd(cursor: AsyncCursor[Row], came: Sequence[Came]) -> None:
         await cursor.execute(SQL["keep_odd"], columns)
 
 
+def _due(fresh: Sequence[Came], there: There) -> dict[str, object]:
+    """Return what pushes make due: scopes, whole accounts, and parts of accounts by name."""
+    scopes: set[int] = set()
+    whole: set[int] = set()
+    parts: set[tuple[int, str]] = set()
+    for one in fresh:
+        scope, account = there.get(one.subscription, (None, 0))
+        if scope is not None:
+            scopes.add(scope)
+            continue
+        whole.update(account for name in one.scopes if not name)
+        parts.update((account, name) for name in one.scopes if name)
+    return {
+        "scopes": list(scopes),
+        "whole": list(whole),
+        "accounts": [account for account, _ in parts],
+        "names": [name for _, name in parts],
+        "due_at": min((one.at for one in fresh), default=None),
+    }
+
+
 async def _tell(
     cursor: AsyncCursor[Row],
     came: Sequence[Came],
     told: Sequence[Kept],
-    fresh: Sequence[Came],
+    due: Mapping[str, object],
 ) -> None:
     """Count, and make due what is to be read; whoever waits for work is woken."""
     counts: dict[int, list[int]] = {}
     for one, kind in zip(came, told, strict=True):
         if kind != "unknown":
             counts.setdefault(one.subscription, [0, 0])[kind == "doubled"] += 1
-    due = list(dict.fromkeys((one.subscription, name) for one in fresh for name in one.scopes))
     row = {
         "heard_at": max(one.at for one in came),
         "ids": list(counts),
         "pushes": [new for new, _ in counts.values()],
         "doubled": [doubled for _, doubled in counts.values()],
-        "subscription": [subscription for subscription, _ in due],
-        "name": [name for _, name in due],
-        "due_at": min((one.at for one in fresh), default=None),
+        **due,
         "trace": watch.traceparent(),
     }
     await cursor.execute(SQL["tell"], row)

@@ -133,6 +133,12 @@ class RecipesStore(Base):
             assert row is not None
             return int(row[0])
 
+    async def mirror_ids(self) -> dict[tuple[int, str], int]:
+        """Return the ids of all mirrors by their recipe and name."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["mirrors"])
+            return {(row[0], row[1]): row[2] async for row in cursor}
+
     async def touch(
         self, mirror: int, links: Sequence[int] | None = None, *, at: datetime | None = None
     ) -> None:

@@ -1,7 +1,8 @@
 -- name: keep
 -- The rows of the subscriptions are locked in one order, so that batches wait for each other there.
 with there as (
-  select id from subscription where id = any (%(ids)s::bigint[]) order by id for no key update
+  select id, scope, account from subscription where id = any (%(ids)s::bigint[]) order by id
+  for no key update
 ), kept as (
   insert into push (subscription, delivery, at, query, headers, body)
   select came.* from unnest(%(subscription)s::bigint[], %(delivery)s::bytea[],
@@ -11,7 +12,8 @@ with there as (
   order by 1, 2
   on conflict do nothing returning subscription, delivery
 )
-select id, null::bytea from there union all select subscription, delivery from kept
+select id, null::bytea, scope, account from there
+union all select subscription, delivery, null, null from kept
 
 -- name: mark_doubled
 update push set doubled = push.doubled + d.number
@@ -26,33 +28,30 @@ select * from unnest(%(subscription)s::bigint[], %(delivery)s::bytea[], %(number
 on conflict do nothing
 
 -- name: tell
+-- Arrays are worked out once, whatever the planner believes of tables that it knows nothing of yet.
 with heard as (
   update subscription set heard_at = greatest(heard_at, %(heard_at)s), doubted = false,
     pushes = subscription.pushes + n.pushes, doubled = subscription.doubled + n.doubled
   from unnest(%(ids)s::bigint[], %(pushes)s::bigint[], %(doubled)s::bigint[])
     as n (id, pushes, doubled)
   where subscription.id = n.id
-), told as (
-  select * from unnest(%(subscription)s::bigint[], %(name)s::text[]) as w (subscription, name)
-), wanted as (
-  select s.scope as id from told t join subscription s on s.id = t.subscription
-  where s.scope is not null
-  union
-  select c.id from told t join subscription s on s.id = t.subscription
-    join scope c on c.account = s.account
-  where s.scope is null and t.name in ('', c.external_id)
 ), due as (
   update scope set due_at = least(due_at, %(due_at)s::timestamptz), asked = asked + 1,
     pushed_at = least(pushed_at, %(due_at)s::timestamptz), trace = %(trace)s
-  where id in (select c.id from scope c where c.id in (select id from wanted)
-    order by c.id for no key update)
+  where id = any (array(
+    select id from scope where id = any (%(scopes)s::bigint[] || array(
+      select id from scope where account = any (%(whole)s::bigint[])
+      union all
+      select c.id from unnest(%(accounts)s::bigint[], %(names)s::text[]) as w (account, name)
+      join scope c on c.account = w.account and c.external_id = w.name
+    )) order by id for no key update))
 )
 select pg_notify('truckroll_due', '') where %(due_at)s::timestamptz is not null
 
 -- name: ask_to_read
 update scope set due_at = least(due_at, %(at)s), asked = asked + 1
-where id in (select id from scope where id = any (%(scopes)s::bigint[]) order by id
-  for no key update)
+where id = any (array(
+  select id from scope where id = any (%(scopes)s::bigint[]) order by id for no key update))
 
 -- name: notify
 select pg_notify('truckroll_due', '')

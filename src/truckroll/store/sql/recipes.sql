@@ -27,6 +27,9 @@ from recipe r join recipe_version v on v.recipe = r.id
 where r.name = %(name)s
 order by v.version
 
+-- name: mirrors
+select recipe, name, id from mirror
+
 -- name: mirror
 -- A mirror that is there is only read: asking for it writes nothing.
 with known as (select id from mirror where recipe = %(recipe)s and name = %(name)s), made as (
