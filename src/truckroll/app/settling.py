@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from truckroll.sync.types import Link
 
 AGAIN = timedelta(minutes=1)  # after a stumble; each further one doubles it
+KILLED = (
+    "Truckroll died three times while it worked on this record, so it leaves it alone; the others"
+    " go on. Please report what the log says about it, and try it again with  truckroll holds"
+    " --retry"
+)
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +39,7 @@ class Settled:
     """What settling did. `run` is 0 where there was nothing to write.
 
     `failed` counts what could not be done, `problems` says it; `stops` are the brakes' sentences.
+    `killed` says that nothing was done, since it killed whoever did it.
     """
 
     run: int = 0
@@ -41,17 +47,28 @@ class Settled:
     failed: int = 0
     problems: list[str] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
+    killed: bool = False
 
 
 async def settle(
-    hub: Hub, installed: Installed, job: Job, agendas: Mapping[int, ScopeAgenda], *, told: str = ""
+    hub: Hub,
+    installed: Installed,
+    job: Job,
+    agendas: Mapping[int, ScopeAgenda],
+    *,
+    told: str = "",
+    aside: int = 0,
 ) -> Settled:
     """Do what is due of a recipe whose lease is held by the job, without reading.
 
     Scopes whose last read failed wait: nothing of them is weighed, nothing is written there.
-    A run is noted where something is written, or a brake says something else than it `told`.
+    A run is noted where something is written, or a brake says something else than it `told`. The
+    link `aside` killed whoever worked on it: it is left alone.
     """
     stumbles: list[str] = []
+    if aside:
+        stumbles.append(KILLED)
+        await hub.store.stumble(aside, KILLED, at=hub.now(), again=hub.now(), for_good=True)
     job = replace(job, stumbled=partial(_stumbled, hub, stumbles))
     report = Report(scopes=_as_read(job, agendas))
     await recover(job)

@@ -42,7 +42,9 @@ on conflict (tenant, at, recipe, account, scope, removal, status)
 do update set writes = tally.writes + excluded.writes
 
 -- name: open_intents
-select id, step, raw, opened_at from step where recipe = %(recipe)s and open order by id
+-- A link that is set aside is left alone whole: what it needs to be looked up may be what killed.
+select s.id, s.step, s.raw, s.opened_at from step s join link l on l.id = s.link
+where s.recipe = %(recipe)s and s.open and l.tries < 3 order by s.id
 
 -- name: counts_scope
 select removal, status, sum(writes)::bigint from tally
