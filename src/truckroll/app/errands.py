@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import random
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -41,7 +42,23 @@ POLL = timedelta(minutes=5)  # how often a scope is read where its account says 
 PAUSE = timedelta(hours=6)  # a signed-out account is looked at so often by itself
 BUSY = timedelta(seconds=1)  # somebody else is at it: look again
 BRAKED = timedelta(minutes=5)
+SLICE_SECONDS = 60.0
 log = logging.getLogger(__name__)
+
+
+class Slice:
+    """How long one settling may keep a worker, from its first batch on; the rest is due at once."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ends: float | None = None
+
+    def is_over(self) -> bool:
+        """Tell whether it is over; asking for the first time begins it."""
+        if self._ends is None:
+            self._ends = self._clock() + SLICE_SECONDS
+            return False
+        return self._clock() >= self._ends
 
 
 class Errands:
@@ -190,6 +207,8 @@ class Errands:
         self, known: Known, installed: Installed, agenda: RecipeAgenda, held: Held
     ) -> None:
         store, recipe = known.hub.store.under(held.leases), installed.row.id
+        if await store.is_paused(recipe):
+            return  # it stays due until it is resumed
         scopes = [one.id for one in (*installed.sources, *installed.targets)]
         try:
             job = under(make_job(known.hub, installed, await known.hands(installed)), held)
@@ -230,8 +249,13 @@ class Errands:
         if hand == WHOLE:
             return Settled(failed=1, problems=[says_killed(installed.row.name)], killed=True)
         async with self._care.taken(held) as marked:
-            job = dataclasses.replace(job, marked=marked)
+            enough = partial(self._enough, known, installed.row.id, Slice(self._terms.clock))
+            job = dataclasses.replace(job, marked=marked, enough=enough)
             return await settle(known.hub, installed, job, agendas, told=agenda.trouble, aside=hand)
+
+    async def _enough(self, known: Known, recipe: int, mine: Slice) -> bool:
+        """Tell whether others are to have their turn, or a person let the recipe pause."""
+        return mine.is_over() or await known.hub.store.is_paused(recipe)
 
     async def _tell_others(self, known: Known, installed: Installed) -> None:
         """Let recipes that share a scope see at once what was written there."""

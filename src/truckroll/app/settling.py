@@ -82,9 +82,11 @@ async def settle(
     if (writes and not stops) or (stops and "\n".join(stops) != told):
         settled.run = await job.store.start_run(job.recipe, "settle")
     try:
+        if settled.run and not stops:
+            await hub.store.plan_run(settled.run, tally.writes)
         if not stops:
             await perform(job, settled.run, report, foreseen=foreseen)
-            if "target" in job.originates:
+            if "target" in job.originates and not report.cut:
                 await adopt(job, "target")
                 await perform(job, settled.run, report)
         report.scopes = []  # what could not be read is told by its scope
@@ -92,7 +94,7 @@ async def settle(
         settled.done, settled.failed = len(report.done), failed.number + len(stumbles)
         settled.problems = [*failed.problems, *failed.writes, *stumbles]
         if settled.run:
-            await job.store.end_run(settled.run, _summary(report, settled))
+            await job.store.end_run(settled.run, _summary(report, settled, tally.writes))
     finally:
         if settled.run:
             await job.store.close_run(settled.run)
@@ -126,9 +128,10 @@ async def _stumbled(hub: Hub, stumbles: list[str], link: Link, error: Exception)
         stumbles.append(says)
 
 
-def _summary(report: Report, settled: Settled) -> dict[str, object]:
+def _summary(report: Report, settled: Settled, planned: int) -> dict[str, object]:
     held = {(one.link.id, hold.reason) for one in report.decisions for hold in one.holds}
     return {
+        "planned": planned,
         "writes": settled.done,
         "by_op": dict(Counter(step.op for step in report.done)),
         "held": len({link for link, _ in held}),
