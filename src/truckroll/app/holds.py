@@ -89,6 +89,11 @@ async def answer(
     links = await hub.store.find_links(ref, installed.mirror_id)
     if not links:
         raise TroubleError(f"{ref} is not known; see what waits:  truckroll holds", usage=True)
+    if said == "retry" and (stumbled := await _stumbled(hub, installed, links)):
+        await hub.store.touch(installed.mirror_id, [one.link.id for one in stumbled])
+        await hub.store.make_recipes_due([installed.row.id], at=hub.now())
+        view = hold_view(stumbled[0].link, stumbled[0].hold, labels(installed))
+        return [Answered(ref=view.ref, title=view.title, fields=["the record"], answer=said)]
     held = await _held(hub, installed, links)
     fitting = [one for one in held if not field or one.hold.field == field]
     ready = [one for one in fitting if said in _ANSWERS.get(one.hold.reason, ())]
@@ -103,6 +108,16 @@ async def answer(
     view = hold_view(ready[0].link, ready[0].hold, labels(installed))
     fields = [one.hold.field or "the record" for one in ready]
     return [Answered(ref=view.ref, title=view.title, fields=fields, answer=said)]
+
+
+async def _stumbled(hub: Hub, installed: Installed, links: list[Link]) -> list[_Held]:
+    """Return what was set aside by a fault of ours: no plan is made to find that out."""
+    ids = {link.id for link in links}
+    return [
+        _Held(link, hold)
+        for link, hold, _ in await hub.store.holds(installed.row.id)
+        if hold.reason == "stumbled" and link.id in ids
+    ]
 
 
 def _slots(held: _Held) -> list[str]:

@@ -245,14 +245,17 @@ class DueStore(Base):
             row = await cursor.fetchone()
         return int(row[0]) if row is not None else 0
 
-    async def stumble(self, link: int, says: str, *, at: datetime, again: datetime) -> int:
+    async def stumble(
+        self, link: int, says: str, *, at: datetime, again: datetime, for_good: bool = False
+    ) -> int:
         """Note that planning a link failed by a fault of the hub; return how often in a row.
 
         It is held, and looked at again at an instant; after three times when it changes, or when
-        a person says so.
+        a person says so; at once so where it is `for_good`.
         """
         holds = encode_holds([Hold(reason="stumbled", detail=says)], None, at)
-        row = {"link": link, "holds": holds, "again": again, "most": TRIES}
+        more = TRIES if for_good else 1
+        row = {"link": link, "holds": holds, "again": again, "most": TRIES, "more": more}
         async with self._transaction(fenced=True) as cursor:
             await cursor.execute(SQL["stumble"], row)
             found = await cursor.fetchone()

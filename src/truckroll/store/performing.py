@@ -100,7 +100,10 @@ class PerformingStore(Base):
                 await write_story(cursor, lines, its_run, at)
 
     async def open_intents(self, recipe: int) -> list[OpenStep]:
-        """Return intents without an outcome (of runs that died, or unknown ones), by id."""
+        """Return intents without an outcome (of runs that died, or unknown ones), by id.
+
+        Those of links that were set aside after three tries are left out.
+        """
         async with self._transaction() as cursor:
             await cursor.execute(SQL["open_intents"], {"recipe": recipe})
             return [OpenStep(row[0], decode_step(row[1]), row[2], row[3]) async for row in cursor]

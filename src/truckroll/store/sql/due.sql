@@ -126,7 +126,7 @@ on conflict (tenant, account, day) do update set calls = spent.calls + excluded.
 select coalesce(sum(calls), 0)::bigint from spent where account = %(account)s and day = %(day)s
 
 -- name: stumble
-update link set tries = tries + 1, holds = %(holds)s, due = false,
-  look_at = case when tries + 1 >= %(most)s then null else %(again)s end
+update link set tries = tries + %(more)s, holds = %(holds)s, due = false,
+  look_at = case when tries + %(more)s >= %(most)s then null else %(again)s end
 where id = %(link)s
 returning tries
