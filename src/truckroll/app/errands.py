@@ -13,9 +13,14 @@ from msgspec.structs import replace
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
+<<<<<<< HEAD
 from truckroll.app.care import KILLED, WHOLE, Care, killed, left_alone, says_killed
+=======
+from truckroll.app import polling
+>>>>>>> api2
 from truckroll.app.installed import make_job
 from truckroll.app.settling import Settled, settle
+from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError
 from truckroll.errands.backoff import FIRST, backoff
 from truckroll.kit import watch
@@ -38,7 +43,6 @@ if TYPE_CHECKING:
     from truckroll.sync.ports import StoredScope
     from truckroll.sync.run import Job
 
-POLL = timedelta(minutes=5)  # how often a scope is read where its account says nothing
 PAUSE = timedelta(hours=6)  # a signed-out account is looked at so often by itself
 BUSY = timedelta(seconds=1)  # somebody else is at it: look again
 BRAKED = timedelta(minutes=5)
@@ -135,7 +139,8 @@ class Errands:
         if not report.error:
             found = report.new + report.changed + report.gone
             await store.note_read(scope, found=found, began=began)
-        await self._note(known, held, stored, agenda, report)
+        poll = _poll(known, recipes[0], stored, agenda) if not report.error else None
+        await self._note(known, held, stored, agenda, report, poll)
 
     async def _note(
         self,
@@ -144,15 +149,18 @@ class Errands:
         scope: StoredScope,
         agenda: ScopeAgenda,
         report: ScopeReport,
+        poll: timedelta | None,
     ) -> None:
-        """Write down how a read went, and when the next one is due."""
+        """Write down how a read went, and when the next one is due.
+
+        `poll` is after how long, None where it failed.
+        """
         store, now = known.hub.store.under(held.leases), self._resident.now()
         recipes = [one.row.id for one in known.uses(scope.id)]
-        if not report.error:
+        if poll is not None:
             emptied = agenda.emptied
             if report.complete:
                 emptied = 0 if report.live else max(emptied, report.before)
-            poll = timedelta(seconds=agenda.poll_seconds) if agenda.poll_seconds else POLL
             await store.scope_read(
                 report.scope,
                 agenda,
@@ -278,6 +286,16 @@ class Errands:
             return failures, now + left_alone(failures, self._chance())
         first = BRAKED if settled.stops else FIRST
         return failures, now + backoff(failures, self._chance(), first=first)
+
+
+def _poll(known: Known, recipe: Installed, scope: StoredScope, agenda: ScopeAgenda) -> timedelta:
+    """Return after how long a scope is read again: as a person said, else as is usual."""
+    if agenda.poll_seconds:
+        return timedelta(seconds=agenda.poll_seconds)
+    speaks = connector(recipe.accounts[scope.account].system)
+    settings = known.settings_of(scope.account)
+    count = known.scopes_of(scope.account)
+    return polling.interval(speaks, settings, count, pushed=agenda.pushed)
 
 
 def _unread(scope: StoredScope, error: Exception) -> ScopeReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from truckroll.app.hub import Hub
     from truckroll.recipes.mirror import Line
     from truckroll.sync.types import Decision, End, Hold, Link
+
+_NAMED = 10
 
 Answer = Literal["accept", "restore", "keep", "retry"]
 
@@ -47,6 +50,16 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """Why records wait: so many, since when the first of them (aware UTC), and what some are."""
+
+    reason: str
+    records: int
+    since: datetime | None
+    release: str
+    refs: list[str]
+
+
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """What was answered: the record, the fields concerned, and the answer."""
 
@@ -73,6 +86,26 @@ async def waiting(hub: Hub, recipe: str = "") -> list[Waiting]:
     unreadable = await hub.store.unreadable(scopes)
     found += [Waiting(hold=unreadable_view(row, label), since=row.seen_at) for row in unreadable]
     return found
+
+
+async def causes(hub: Hub, recipe: str = "") -> list[Cause]:
+    """Return what a recipe's records wait for, the cause of the most of them first."""
+    groups: dict[str, list[Waiting]] = defaultdict(list)
+    for one in await waiting(hub, recipe):
+        groups[one.hold.reason].append(one)
+    found = [_cause(reason, group) for reason, group in groups.items()]
+    return sorted(found, key=lambda one: (-one.records, one.reason))
+
+
+def _cause(reason: str, group: list[Waiting]) -> Cause:
+    refs = list(dict.fromkeys(one.hold.ref for one in group))
+    return Cause(
+        reason=reason,
+        records=len(refs),
+        since=min((one.since for one in group if one.since), default=None),
+        release=next((one.hold.release for one in group if one.hold.release), ""),
+        refs=refs[:_NAMED],
+    )
 
 
 @audited("hold.answer", "ref", "said", "field", "recipe")

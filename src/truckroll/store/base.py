@@ -78,6 +78,14 @@ class Base:
         fenced._leases = (*self._leases, *leases)  # noqa: SLF001 -- it is of this class
         return fenced
 
+    def seal(self, plain: dict[str, str], about: list[str | int]) -> tuple[str, bytes]:
+        """Return a key's id and secrets sealed with it for this tenant, to be kept elsewhere."""
+        return self._keyring.seal(plain, [self._tenant, *about])
+
+    def unseal(self, key_id: str, sealed: bytes, about: list[str | int]) -> dict[str, str]:
+        """Return what `seal` sealed; raises DatabaseTrouble for anything else."""
+        return self._keyring.open(key_id, sealed, [self._tenant, *about])
+
     @asynccontextmanager
     async def _transaction(
         self, *, durable: bool = True, fenced: bool = False

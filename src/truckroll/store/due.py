@@ -24,7 +24,8 @@ class ScopeAgenda(msgspec.Struct, frozen=True, kw_only=True):
     counts the reads in a row that failed, `trouble` says why in a sentence, `code` which kind.
     `emptied` is how many records the last complete read found gone that showed none at all.
     `poll_seconds` is how often it is read at least, None for what is usual with its system.
-    `trace` is the traceparent of the push that made it due, or "".
+    `trace` is the traceparent of the push that made it due, or "". `pushed` says that a live
+    subscription tells of its changes.
     """
 
     asked: int = 0
@@ -37,6 +38,7 @@ class ScopeAgenda(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
     tried_at: datetime | None = None
     trace: str = ""
+    pushed: bool = False
 
 
 class RecipeAgenda(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,6 +276,7 @@ def _scope_agenda(row: Row) -> ScopeAgenda:
         due_at=row[7],
         tried_at=row[8],
         trace=row[9],
+        pushed=row[10],
     )
 
 

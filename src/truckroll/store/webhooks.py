@@ -196,13 +196,18 @@ class WebhooksStore(Base):
             return await cursor.fetchone() is not None
 
     async def deliveries(
-        self, *, endpoint: int | None = None, id_: int | None = None, limit: int = 50
+        self,
+        *,
+        endpoint: int | None = None,
+        id_: int | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[Delivery]:
-        """Return the delivery log, the newest first."""
+        """Return the delivery log, the newest first, of ids below `before`."""
         names = Delivery.__struct_fields__
         async with self._transaction() as cursor:
-            row = {"endpoint": endpoint, "id": id_, "limit": limit}
-            await cursor.execute(SQL["deliveries"], row)
+            place = {"endpoint": endpoint, "id": id_, "before": before, "limit": limit}
+            await cursor.execute(SQL["deliveries"], place)
             return [Delivery(**dict(zip(names, row, strict=True))) async for row in cursor]
 
     async def reseal_endpoints(self, keyring: Keyring) -> int:

@@ -42,6 +42,7 @@ async def serve_web(
             health_router(serving.stores, serving.meter, token=token, now=serving.resident.now),
         ],
         now=serving.resident.now,
+        public=serving.public,
     )
     try:
         await serve(app, listening, stop, lambda: started.set_result(address))

@@ -42,7 +42,9 @@ select pg_notify('truckroll_due', '')
 
 -- name: scope_troubles
 select id, asked, whole, failures, trouble, trouble_code, emptied, poll_seconds, due_at, tried_at,
-  trace
+  trace, exists (select from subscription s
+    where s.account = scope.account and s.scope = scope.id and s.state = 'live'
+      and (s.expires_at is null or s.expires_at > now()))
 from scope where id = any(%(scopes)s::bigint[])
 
 -- name: scope_read

@@ -71,6 +71,7 @@ select d.id, d.endpoint, v.key, v.type, v.at, d.attempts, d.next_at, d.last_at, 
 from webhook_delivery d join webhook_event v on v.id = d.event
 where (%(endpoint)s::bigint is null or d.endpoint = %(endpoint)s)
   and (%(id)s::bigint is null or d.id = %(id)s)
+  and (%(before)s::bigint is null or d.id < %(before)s)
 order by d.id desc limit %(limit)s
 
 -- name: last_delivered
