@@ -105,7 +105,7 @@ async def _titan(visits: int) -> Figure:
     )
 
 
-async def _set_up(  # noqa: PLR0913 -- a bench's sizes
+async def _set_up(
     house: House,
     made: Boxed,
     changes: int,
@@ -143,7 +143,11 @@ async def _burst(
 ) -> tuple[float, str]:
     """Change everything; return how many changes a second came over."""
     made.seen.clear()
-    before = served.cpu, house.database_cpu(), house.ask("select pg_database_size(current_database())")
+    before = (
+        served.cpu,
+        house.database_cpu(),
+        house.ask("select pg_database_size(current_database())"),
+    )
     began = time.monotonic()
     for mark, event in enumerate(events):
         made.edit(event, mark)

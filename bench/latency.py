@@ -110,9 +110,7 @@ async def _rescheduled(made: Boxed, rate: float, seconds: float, lag: float) -> 
         starts[mark] = _move(made, row, 1 + (mark + int(lag)) % _MOST_SECONDS)
 
     made.seen.clear()
-    waits = await _drive(
-        _ready(made), act, _Starts(starts, made), rate, seconds, patience=30 + lag
-    )
+    waits = await _drive(_ready(made), act, _Starts(starts, made), rate, seconds, patience=30 + lag)
     return [max(one - lag, 0.0) for one in waits]
 
 

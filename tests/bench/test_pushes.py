@@ -1,8 +1,8 @@
 """What keeping pushes reads does not grow with the subscriptions that have nothing to do with it."""
 
 import psycopg
-from bench import pushes
 
+from bench import pushes
 from truckroll.store.open import open_store
 
 MANY = 300

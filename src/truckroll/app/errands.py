@@ -13,11 +13,8 @@ from msgspec.structs import replace
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
-<<<<<<< HEAD
-from truckroll.app.care import KILLED, WHOLE, Care, killed, left_alone, says_killed
-=======
 from truckroll.app import polling
->>>>>>> api2
+from truckroll.app.care import KILLED, WHOLE, Care, killed, left_alone, says_killed
 from truckroll.app.installed import make_job
 from truckroll.app.settling import Settled, settle
 from truckroll.app.systems import connector

@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-<<<<<<< HEAD
-from truckroll.app.installed import load_all
-=======
 from truckroll.app.audit import audited
-from truckroll.app.installed import load_installed
+from truckroll.app.installed import load_all
 from truckroll.app.polling import longest
->>>>>>> api2
 from truckroll.app.systems import connector, scope_label
 from truckroll.app.trouble import TroubleError, known
 from truckroll.store.watch import AccountWatch

@@ -126,7 +126,7 @@ class DueStore(Base):
             mended = bool(before.failures) and not failures
             news = {"scope": scope, "at": at, "recipes": unique(recipes), "anyhow": mended}
             await cursor.execute(SQL["news"], news)
-            if cursor.rowcount:
+            if await cursor.fetchone() is not None:
                 await cursor.execute(SQL["wake"])
             await cursor.execute(SQL["scope_read"], row)
 

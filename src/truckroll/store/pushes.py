@@ -105,7 +105,7 @@ class PushesStore(SubscriptionsStore):
         async with self._transaction(durable=False) as cursor:
             row = {"before": before, "odd_before": odd_before}
             await cursor.execute(SQL["prune"], row)
-            return cursor.rowcount
+            return int((await cursor.fetchall())[0][0])
 
 
 Key = tuple[int, bytes]
@@ -120,9 +120,7 @@ def _of(one: Came, firsts: Mapping[Key, Came], new: frozenset[Key], there: There
     return "new" if key in new and firsts[key] is one else "doubled"
 
 
-async def _keep(
-    cursor: AsyncCursor[Row], came: Sequence[Came]
-) -> tuple[There, frozenset[Key]]:
+async def _keep(cursor: AsyncCursor[Row], came: Sequence[Came]) -> tuple[There, frozenset[Key]]:
     """Return which subscriptions there are, and which pushes are new."""
     columns = {
         "ids": sorted({one.subscription for one in came}),

@@ -66,6 +66,7 @@ update recipe r set due_at = least(coalesce(r.due_at, %(at)s), %(at)s), asked = 
   trace = coalesce(nullif(told.trace, ''), r.trace),
   pushed_at = least(r.pushed_at, told.pushed_at)
 from told where r.id = any(%(recipes)s::bigint[])
+returning r.id
 
 -- name: pause_account
 update scope set due_at = greatest(due_at, %(until)s), failures = greatest(failures, 1),
