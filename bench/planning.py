@@ -7,8 +7,10 @@ from all the columns that hold fields.
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +31,8 @@ from truckroll.sync.types import End, Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.queues import Queue
+    from multiprocessing.synchronize import Barrier
 
     from truckroll.model.records import Fields
     from truckroll.recipes.mirror import Mirror
@@ -116,7 +120,7 @@ def settled(number: int, decision: Decision) -> Link:
     """Return a link as it is once its creation was planned and performed."""
     (step,) = decision.steps
     source, target = decision.link.ends
-    shown = {slot: step.whole[slot] for slot in step.whole}
+    shown = {slot: step.whole[slot] for slot in sorted(step.whole)}  # a system has its own order
     made = replace(
         target,
         id=number * 2 + 1,
@@ -124,8 +128,8 @@ def settled(number: int, decision: Decision) -> Link:
         state="live",
         version="w",
         shown=shown,
-        base=dict(shown),
-        given=dict(shown),
+        base=dict(step.whole),
+        given=dict(step.whole),
         seen_order=number,
     )
     return replace(decision.link, ends=(source, made))
@@ -162,39 +166,70 @@ def _rate(work: Callable[[], None], count: int) -> float:
     return count / (time.process_time() - began)
 
 
-def figures(*, count: int, rounds: int) -> list[Figure]:
-    """Return the lines of the table for the pure part."""
-    rule = mirror()
-    ctx = context(rule)
+def _timed(work: Callable[[range], None], part: range, ready: Barrier, times: Queue) -> None:
+    ready.wait()
+    began = time.monotonic()
+    work(part)
+    times.put((began, time.monotonic()))
+
+
+def _together(work: Callable[[range], None], count: int) -> float:
+    """Return the rate of two processes by the wall clock, each with its own half of the records.
+
+    That is how two workers plan two recipes; a core less than two makes one of them wait.
+    """
+    fork = multiprocessing.get_context("fork")  # both have the records at hand, as one has
+    ready, times = fork.Barrier(2), fork.Queue()
+    halves = range(count // 2), range(count // 2, count)
+    both = [fork.Process(target=_timed, args=(work, half, ready, times)) for half in halves]
+    for one in both:
+        one.start()
+    began, ended = zip(*(times.get() for _ in both), strict=True)
+    for one in both:
+        one.join()
+    return count / (max(ended) - min(began))
+
+
+def _works(count: int) -> dict[str, Callable[[range], None]]:
+    """Return what is measured, by name; each is done with the records of some numbers."""
+    ctx = context(mirror())
     rows = [encode_fields(appointment(number)) for number in range(count)]
     made = [settled(n, plan_link(fresh(n, decode_fields(row)), ctx)) for n, row in enumerate(rows)]
     kept = [stored(link) for link in made]
     links = [decoded(row) for row in kept]
     assert not any(plan_link(link, ctx).changed for link in links)
 
-    def decode() -> None:
-        for row in rows:
-            decode_fields(row)
+    def bare(part: range) -> None:
+        for number in part:
+            decode_fields(rows[number])
 
-    def create() -> None:
-        for number, row in enumerate(rows):
-            shown = decode_fields(row)
+    def create(part: range) -> None:
+        for number in part:
+            shown = decode_fields(rows[number])
             assert coarse_keys([shown], APPOINTMENT.coarse)
             assert plan_link(fresh(number, shown), ctx).steps
 
-    def unchanged() -> None:
-        for link in links:
-            plan_link(link, ctx)
+    def unchanged(part: range) -> None:
+        for number in part:
+            plan_link(links[number], ctx)
 
-    def whole() -> None:
-        for row in kept:
-            plan_link(decoded(row), ctx)
+    def whole(part: range) -> None:
+        for number in part:
+            plan_link(decoded(kept[number]), ctx)
 
-    works = {"bare": decode, "create": create, "whole": whole, "unchanged": unchanged}
+    return {"bare": bare, "create": create, "whole": whole, "unchanged": unchanged}
+
+
+def figures(*, count: int, rounds: int) -> list[Figure]:
+    """Return the lines of the table for the pure part."""
+    works = _works(count)
     rates: dict[str, list[float]] = {name: [] for name in works}
+    pairs: dict[str, list[float]] = {"create": [], "whole": []}
     for _ in range(rounds):
         for name, work in works.items():
-            rates[name].append(_rate(work, count))
+            rates[name].append(_rate(partial(work, range(count)), count))
+        for name, found in pairs.items():
+            found.append(_together(works[name], count))
     bare = f"bare decode {median(rates['bare']):,.0f}/s"
 
     def line(what: str, name: str, goal: float | None) -> Figure:
@@ -212,8 +247,16 @@ def figures(*, count: int, rounds: int) -> list[Figure]:
             asks=asks,
         )
 
+    def two(what: str, name: str) -> Figure:
+        one = f"one process {median(rates[name]):,.0f}/s"
+        note = "by the wall clock, each with half of the records"
+        ratio = paired(pairs[name], rates[name])
+        return Figure(what, f"{median(pairs[name]):,.0f}/s", one, ratio, note=note)
+
     return [
         line("decode + map + plan, all new", "create", GOAL),
         line("decode + map + plan, nothing changed", "whole", GOAL),
         line("map + plan alone, nothing changed", "unchanged", GOAL),
+        two("two processes: decode + map + plan, all new", "create"),
+        two("two processes: decode + map + plan, nothing changed", "whole"),
     ]

@@ -212,6 +212,8 @@ async def said(acme, waits, cause, scene):
         last = await acme.apply()
     assert last.writes == last.failed == last.held == 0, (cause, brief(last))
     says = re.sub(rf'{job} [^"]*? · [A-Z][a-z]+ [A-Z][a-z]+', "J-1042 No heat · Ana Ruiz", says)
+    # What waits is called as its system calls it: by its number there and its kind of job.
+    says = re.sub(r"^\d+ [^“]+ in the calendar", "J-1042 No heat · Ana Ruiz in the calendar", says)
     return says.replace(calendar, "ana@acme.example")
 
 

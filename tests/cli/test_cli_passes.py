@@ -13,6 +13,7 @@ import time
 import pytest
 
 from cli.conftest import MONDAY, job
+from support.children import child
 from truckroll.store.open import open_store
 
 KEYS = {"run", "recipe", "writes", "by_op", "held", "failed", "steps", "calls"}
@@ -116,17 +117,18 @@ def test_conflicts_name_both_visits_the_technician_and_the_minutes(desk):
 
 def loop(desk, *words):
     command = [sys.executable, "-m", "truckroll.cli", "--home", str(desk.home), *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return child(command, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_every_runs_again_with_a_line_each_and_ends_cleanly_on_a_signal(desk, number):
     desk.work(job("J-1"))
-    process = loop(desk, "apply", "--every", "1s")
-    lines = [process.stdout.readline() for _ in range(2)]
-    began = time.monotonic()
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    with loop(desk, "apply", "--every", "1s") as process:
+        lines = [process.stdout.readline() for _ in range(2)]
+        began = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert time.monotonic() - began < 10
     assert ("1 write ·" in lines[0], "0 writes ·" in lines[1]) == (True, True)
@@ -137,11 +139,11 @@ def test_every_runs_again_with_a_line_each_and_ends_cleanly_on_a_signal(desk, nu
 def test_every_waits_for_another_run_and_goes_on(desk, database_url):
     desk.work(job("J-1"))
 
-    async def hold():
+    async def hold(stack):
         async with open_store(database_url, desk.home) as store:
             (recipe,) = await store.recipes()
             async with store.run(recipe.id, "apply"):
-                process = loop(desk, "apply", "--every", "1s")
+                process = stack.enter_context(loop(desk, "apply", "--every", "1s"))
                 first = await asyncio.to_thread(process.stdout.readline)
             second = await asyncio.to_thread(process.stdout.readline)
             while "Another run" in second:
@@ -150,7 +152,8 @@ def test_every_waits_for_another_run_and_goes_on(desk, database_url):
         await asyncio.to_thread(process.communicate)
         return first, second
 
-    first, second = asyncio.run(hold())
+    with contextlib.ExitStack() as stack:
+        first, second = asyncio.run(hold(stack))
     assert "Another run of this recipe is at work" in first
     assert "1 write" in second
 
@@ -172,7 +175,7 @@ def test_long_work_shows_a_bar_to_who_looks_and_nobody_else(desk, monkeypatch):
             while part := os.read(main, 65536):
                 shown += part
 
-    looking = threading.Thread(target=look)
+    looking = threading.Thread(target=look, daemon=True)
     looking.start()
     with open(seen, "w") as screen, monkeypatch.context() as patched:  # noqa: PTH123 -- it is a number
         patched.setattr(sys, "stderr", screen)

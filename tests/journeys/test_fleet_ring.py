@@ -52,6 +52,19 @@ async def test_an_edit_in_a_ring_goes_round_once(store, tmp_path, fresh_radicale
     await _a_ring(store, tmp_path, fresh_radicale, other_radicale, seed=3, rounds=4, edits=16)
 
 
+@pytest.fixture
+def fresh_xandikos():
+    with servers.xandikos() as server:
+        yield server
+
+
+@pytest.mark.fault("AT-03")
+async def test_a_ring_with_another_makers_server_goes_round_once(
+    store, tmp_path, fresh_radicale, fresh_xandikos
+):
+    await _a_ring(store, tmp_path, fresh_radicale, fresh_xandikos, seed=2, rounds=4, edits=16)
+
+
 @pytest.mark.long
 @pytest.mark.fault("AT-03")
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -60,6 +73,16 @@ async def test_a_thousand_edits_in_a_ring_each_go_round_once(
     store, tmp_path, fresh_radicale, other_radicale, seed
 ):
     await _a_ring(store, tmp_path, fresh_radicale, other_radicale, seed=seed, rounds=20, edits=50)
+
+
+@pytest.mark.long
+@pytest.mark.fault("AT-03")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.timeout(900)
+async def test_a_ring_with_a_server_that_lets_one_write_in_at_a_time(
+    store, tmp_path, fresh_radicale, fresh_xandikos, seed
+):
+    await _a_ring(store, tmp_path, fresh_xandikos, fresh_radicale, seed=seed, rounds=4, edits=16)
 
 
 @pytest.mark.fault("AT-03")

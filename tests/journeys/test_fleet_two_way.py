@@ -137,8 +137,10 @@ async def test_a_move_that_the_visits_state_forbids_is_told_once_and_not_tried_a
         by_hand(acme, events_of(acme, number)[0], hours=2)
         acme.office(act, jobId=row["jobId"], appointmentId=number)
         first = await acme.apply(confirmed=10)
-        assert first.failed == 1, brief(first)
-        assert first.failures[0].endswith("[409].")
+        assert (first.failed, first.held) == (0, 1), "it is told once, as what waits"
+        (refused,) = first.holds
+        assert refused.detail.endswith("[409]."), brief(first)
+        assert refused.release.startswith("truckroll holds --retry"), brief(first)
         acme.forget_calls()
         again = await acme.apply()
         assert (again.writes, again.failed, acme.written_to_titan()) == (0, 0, []), brief(again)

@@ -89,12 +89,12 @@ async def test_a_token_that_runs_out_or_is_ended_is_renewed_and_nobody_hears_of_
     async with troubled(store, tmp_path, monkeypatch) as (acme, waits):
 
         def ends(system, act):
-            """Let the vendor end all tokens after the third call of a pass."""
+            """Let the vendor end all tokens after the second call of a pass."""
             seen = []
 
             def watch(call, _answer):
                 seen.append(call)
-                if len(seen) == 3:
+                if len(seen) == 2:
                     acme.box.systems[system].acts[act]({})
                     waits.later(minutes=1)  # the token is no new one by then
 
@@ -108,7 +108,7 @@ async def test_a_token_that_runs_out_or_is_ended_is_renewed_and_nobody_hears_of_
         for system, tokens in (("servicetitan", "/connect/token"), ("google-calendar", "/token")):
             log = acme.calls(system)
             assert any(one.status == 401 for one in log)
-            assert sum(one.path == tokens for one in log) == 2
+            assert sum(one.path == tokens for one in log) == 1  # the one before was kept
         assert set(written(acme.google).values()) == {1}
 
         acme.box.clock.advance(7200)  # longer than any token lives
@@ -268,7 +268,8 @@ async def test_each_form_of_a_pause_is_kept_and_a_long_one_is_told(store, tmp_pa
             assert told(view) == [], form
             assert view.writes == moved, form
             pauses = [one for one in waits.slept if one >= max(least, 0.25)]
-            assert len(pauses) >= (2 if least == 7.0 else 3), (form, waits.slept)
+            wanted = 1 if least == 7.0 else 2  # one's wait may be another's
+            assert len(pauses) >= wanted, (form, waits.slept)
             assert max(waits.slept) <= 1.1 * max(least, 1) + 3, (form, waits.slept)
         await settles(acme)
         assert set(written(acme.google).values()) == {8}  # once for each move
@@ -279,6 +280,11 @@ async def test_each_form_of_a_pause_is_kept_and_a_long_one_is_told(store, tmp_pa
             assert says.startswith(READING[system.name])
             assert says.endswith("asked for a pause; it goes on by itself after 25 h [429].")
             system.kit.faults.clear()
+            calls = len(system.kit.calls)
+            waits.later(hours=23)
+            assert "asked for a pause" in " ".join(told(await acme.apply()))
+            assert len(system.kit.calls) == calls  # nobody forgets it, whoever asks
+            waits.later(hours=4)
         await settles(acme)
 
 

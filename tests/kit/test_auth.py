@@ -1,7 +1,6 @@
 import asyncio
 import base64
 import hashlib
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
@@ -24,6 +23,8 @@ from truckroll.kit.auth import (
     renew,
 )
 from truckroll.kit.errors import GiveUp, RetryLater, SignIn
+from truckroll.kit.grants import MemoryGrants
+from truckroll.kit.pace import REAL_TIME
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -57,26 +58,24 @@ class Vendor:
         return web.json_response(answer)
 
 
-class Stored:
-    """The store of one account's tokens, shared by processes."""
+class Stored(MemoryGrants):
+    """The store of one account's tokens, shared by processes; `fails` is for how many times."""
 
-    def __init__(self, tokens=None):
-        self.tokens, self.saves, self.lock, self.fails = tokens, [], asyncio.Lock(), 0
+    def __init__(self, timing):
+        super().__init__(timing)
+        self.saves, self.fails = [], 0
 
-    async def save(self, tokens):
+    async def keep(self, place, version, tokens, now):
         if self.fails:
             self.fails -= 1
             raise OSError("the disk is full")
         self.saves.append(tokens)
-        self.tokens = tokens
+        return await super().keep(place, version, tokens, now)
 
-    async def reload(self):
-        return self.tokens
-
-    @asynccontextmanager
-    async def alone(self):
-        async with self.lock:
-            yield
+    def overtake(self, tokens):
+        """Let another process store tokens, as if it had been faster."""
+        (row,) = self._rows.values()
+        row.version, row.tokens = row.version + 1, tokens
 
 
 @pytest.fixture
@@ -94,11 +93,13 @@ def timing(clock):
     return replace(clock.timing, now=lambda: NOW + timedelta(seconds=clock.at - 1000))
 
 
+@pytest.fixture
+def store(timing):
+    return Stored(timing)
+
+
 def auth(app, store, timing, tokens=None, **more):
-    return OAuth2(
-        app, tokens or store.tokens, save=store.save, reload=store.reload, alone=store.alone,
-        timing=timing, **more,
-    )  # fmt: skip
+    return OAuth2(app, tokens or OLD, grants=store, timing=timing, **more)
 
 
 OLD = Tokens("a0", "r0", NOW - timedelta(seconds=1))
@@ -184,9 +185,8 @@ async def test_a_lifetime_in_any_form_is_read(app, vendor, timing, said, good):
 
 @pytest.mark.fault("F43")
 @pytest.mark.parametrize("said", [None, 0, "garbage"])
-async def test_an_unknown_lifetime_makes_no_storm(app, vendor, timing, said):
+async def test_an_unknown_lifetime_makes_no_storm(app, vendor, store, timing, said):
     vendor.expires_in = said
-    store = Stored(OLD)
     proof = auth(app, store, timing)
     for _ in range(50):
         assert await proof.headers() == {"Authorization": "Bearer a1"}
@@ -195,8 +195,7 @@ async def test_an_unknown_lifetime_makes_no_storm(app, vendor, timing, said):
 
 @pytest.mark.fault("F40")
 @pytest.mark.fault("AT-20")
-async def test_twenty_who_wait_share_one_renewal(app, vendor, timing):
-    store = Stored(OLD)
+async def test_twenty_who_wait_share_one_renewal(app, vendor, store, timing):
     proof = auth(app, store, timing)
     headers = await asyncio.gather(*(proof.headers() for _ in range(20)))
     assert headers == [{"Authorization": "Bearer a1"}] * 20
@@ -205,22 +204,21 @@ async def test_twenty_who_wait_share_one_renewal(app, vendor, timing):
 
 @pytest.mark.fault("F40")
 @pytest.mark.fault("AT-20")
-async def test_twenty_processes_share_one_renewal_by_the_store(app, vendor, timing):
-    store = Stored(OLD)
-    proofs = [auth(app, store, timing) for _ in range(20)]
+async def test_twenty_processes_share_one_renewal_by_the_store(app, vendor):
+    store = Stored(REAL_TIME)
+    proofs = [auth(app, store, REAL_TIME) for _ in range(20)]
     headers = await asyncio.gather(*(proof.headers() for proof in proofs))
     assert headers == [{"Authorization": "Bearer a1"}] * 20
     assert len(vendor.forms) == 1
 
 
 @pytest.mark.fault("F40")
-async def test_the_loser_of_a_race_adopts_the_winners_token(app, vendor, timing):
-    store = Stored(OLD)
+async def test_the_loser_of_a_race_adopts_the_winners_token(app, vendor, store, timing):
     proof = auth(app, store, timing)
 
     async def overtaken(_request):
         vendor.valid = "r9"
-        store.tokens = Tokens("a9", "r9", NOW + timedelta(hours=1))
+        store.overtake(Tokens("a9", "r9", NOW + timedelta(hours=1)))
 
     vendor.before = overtaken
     assert await proof.headers() == {"Authorization": "Bearer a9"}
@@ -228,8 +226,7 @@ async def test_the_loser_of_a_race_adopts_the_winners_token(app, vendor, timing)
 
 
 @pytest.mark.fault("AT-20")
-async def test_new_tokens_are_saved_before_they_are_used(app, timing):
-    store = Stored(OLD)
+async def test_new_tokens_are_saved_before_they_are_used(app, store, timing):
     store.fails = 1
     proof = auth(app, store, timing)
     with pytest.raises(OSError, match="disk"):
@@ -240,9 +237,8 @@ async def test_new_tokens_are_saved_before_they_are_used(app, timing):
 
 @pytest.mark.fault("F41")
 async def test_a_lost_answer_to_a_renewal_is_tried_again_with_the_old_token(
-    app, vendor, timing, clock
+    app, vendor, store, timing, clock
 ):
-    store = Stored(OLD)
     proof = auth(app, store, timing)
 
     async def hang_up(request):
@@ -260,17 +256,16 @@ async def test_a_lost_answer_to_a_renewal_is_tried_again_with_the_old_token(
 
 @pytest.mark.fault("F42")
 async def test_a_grant_that_is_gone_needs_a_person_and_is_not_tried_all_day(
-    app, vendor, timing, clock
+    app, vendor, store, timing, clock
 ):
     vendor.valid = "other"
-    store = Stored(OLD)
     proof = auth(app, store, timing)
     for _ in range(24 * 60):
         with pytest.raises(SignIn, match="Sign in again"):
             await proof.headers()
         clock.at += 60
     assert len(vendor.forms) < 40
-    store.tokens = Tokens("a5", "r5")
+    store.overtake(Tokens("a5", "r5"))
     assert await proof.headers() == {"Authorization": "Bearer a5"}
 
 
@@ -303,9 +298,8 @@ async def test_a_server_that_gives_no_new_refresh_token_keeps_the_old(app, vendo
 
 
 @pytest.mark.fault("F43")
-async def test_a_401_renews_and_the_next_ones_ride_along(app, vendor, timing, clock):
-    store = Stored(Tokens("a0", "r0"))
-    proof = auth(app, store, timing)
+async def test_a_401_renews_and_the_next_ones_ride_along(app, vendor, store, timing, clock):
+    proof = auth(app, store, timing, Tokens("a0", "r0"))
     clock.at += 100
     assert await proof.refused()
     assert await proof.refused()
@@ -315,8 +309,7 @@ async def test_a_401_renews_and_the_next_ones_ride_along(app, vendor, timing, cl
     assert len(vendor.forms) == 2
 
 
-async def test_an_impatient_caller_does_not_lose_the_new_token(app, vendor, timing):
-    store = Stored(OLD)
+async def test_an_impatient_caller_does_not_lose_the_new_token(app, vendor, store, timing):
     proof = auth(app, store, timing)
     went = asyncio.Event()
 
@@ -332,20 +325,22 @@ async def test_an_impatient_caller_does_not_lose_the_new_token(app, vendor, timi
         await waiting
     assert await proof.headers() == {"Authorization": "Bearer a1"}
     assert len(vendor.forms) == 1
-    assert store.tokens.refresh == "r1"
+    assert [tokens.refresh for tokens in store.all().values()] == ["r1"]
 
 
-async def test_stored_tokens_that_are_old_too_are_renewed(app, vendor, timing):
+async def test_stored_tokens_that_are_old_too_are_renewed(app, vendor, store, timing):
+    vendor.expires_in = 1
+    await auth(app, store, timing).headers()
+    store.overtake(Tokens("a7", "r7", NOW - timedelta(minutes=1)))
+    proof = auth(app, store, timing)
     vendor.valid = "r7"
-    store = Stored(Tokens("a7", "r7", NOW - timedelta(minutes=1)))
-    proof = OAuth2(app, None, save=store.save, reload=store.reload, timing=timing)
-    assert await proof.headers() == {"Authorization": "Bearer a1"}
-    assert vendor.forms[0]["refresh_token"] == "r7"
+    assert await proof.headers() == {"Authorization": "Bearer a2"}
+    assert vendor.forms[1]["refresh_token"] == "r7"
 
 
 async def test_an_app_of_its_own_signs_in_by_itself_and_a_person_does_not(app, vendor, timing):
-    store = Stored()
-    assert await auth(app, store, timing, own=True).headers() == {"Authorization": "Bearer a1"}
+    proof = OAuth2(app, own=True, timing=timing)
+    assert await proof.headers() == {"Authorization": "Bearer a1"}
     with pytest.raises(SignIn):
-        await auth(app, Stored(), timing).headers()
+        await OAuth2(app, timing=timing).headers()
     assert [form["grant_type"] for form in vendor.forms] == ["client_credentials"]

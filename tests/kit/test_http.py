@@ -420,4 +420,4 @@ async def test_the_pace_holds_for_every_attempt(serve, client, clock):
     http = await client(await serve(Sequence(text(200))), pace=Pace(per_second=2, concurrency=1))
     for _ in range(6):
         await http.request("GET", "/")
-    assert sum(clock.slept) == pytest.approx(2.0)
+    assert sum(clock.slept) == pytest.approx(2.5)

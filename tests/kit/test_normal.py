@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from truckroll.kit.normal import LOSSLESS, Stored, explains, html_to_text, stored
+from truckroll.kit.normal import EVENT_STATUS, LOSSLESS, Stored, explains, html_to_text, stored
 from truckroll.model.records import Address, Contact, Occurrence, Occurrences
 from truckroll.model.time import AllDay, Rule, Timed
 
@@ -40,7 +40,11 @@ values = st.one_of(
 hows = st.builds(
     Stored,
     limit=st.none() | st.integers(1, 40),
-    **{name: st.booleans() for name in Stored.__struct_fields__ if name not in {"limit", "words"}},
+    **{
+        name: st.booleans()
+        for name in Stored.__struct_fields__
+        if name not in {"limit", "words", "default"}
+    },
 )
 
 
@@ -84,6 +88,8 @@ def test_a_lossless_system_keeps_everything(value):
         (Stored(omits_empty=True, trim=True), "  ", None),
         (Stored(omits_empty=True), Address(), None),
         (Stored(omits_empty=True), False, False),
+        (EVENT_STATUS, "working", "confirmed"),
+        (EVENT_STATUS, "tentative", "tentative"),
         (
             Stored(minutes=True),
             Timed(datetime(2026, 3, 1, 9, 0, 40), "UTC", seconds=100),
@@ -98,7 +104,14 @@ def test_a_lossless_system_keeps_everything(value):
 )
 def test_each_form_is_what_it_says(how, sent, kept):
     assert stored(how, sent) == kept
-    assert explains(sent, kept) is not None
+    assert how.words or explains(sent, kept) is not None
+
+
+@pytest.mark.fault("F35")
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_default_stands_for_nothing_in_a_system_that_shows_it(nothing):
+    assert stored(EVENT_STATUS, nothing) == "confirmed"
+    assert stored(Stored(), nothing) == nothing
 
 
 NINE = Timed(datetime(2026, 3, 2, 9, 0, 40), "America/New_York", seconds=3600)

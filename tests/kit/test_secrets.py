@@ -96,14 +96,6 @@ def test_no_log_line_shows_a_secret():
     assert "canary" not in repr(redactor)
 
 
-async def keep(_tokens):
-    pass
-
-
-async def nothing():
-    return None
-
-
 APP = OAuthApp("Jobber", "https://t.example/", "me", CANARY, token_extra={"x": CANARY})
 
 
@@ -114,7 +106,7 @@ def credentials(url):
         Bearer(CANARY),
         ApiKey("X-Key", CANARY),
         ApiKey("key", CANARY, "query"),
-        OAuth2(app, Tokens(CANARY, CANARY), save=keep, reload=nothing),
+        OAuth2(app, Tokens(CANARY, CANARY)),
     ]
 
 

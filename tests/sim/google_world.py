@@ -15,6 +15,7 @@ from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
 from sim.discovery import JudgedHttp, document
+from support.children import child
 from truckroll_sim.google_calendar import GoogleCalendar
 from truckroll_sim.kit.server import running
 
@@ -140,9 +141,9 @@ def in_process():
             ready.set()
             await ended.wait()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
     thread.start()
-    ready.wait(10)
+    assert ready.wait(30), "the box did not come up within 30 s"
     try:
         yield address[0]
     finally:
@@ -156,7 +157,7 @@ def served():
     """Run a box in a process of its own and yield its address."""
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "truckroll_sim", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+    with child(command, stdout=subprocess.PIPE, text=True, env=env) as process:
         line = process.stdout.readline()
         try:
             yield line.rstrip().rpartition(" ")[2]

@@ -42,11 +42,12 @@ def listening():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    often = {"poll_interval": 0.01}
+    thread = threading.Thread(target=server.serve_forever, kwargs=often, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/hook", hooks
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
+        thread.join(10)

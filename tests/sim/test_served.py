@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from support.children import child
+
 SOURCE = Path(__file__).parents[2] / "src"
 
 
 def start(*arguments):
-    return subprocess.Popen(
+    return child(
         [sys.executable, "-m", "truckroll_sim", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import os
 import pwd
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from support.children import child
 from truckroll.store import binaries
 from truckroll.store.binaries import Account, find_binaries, reaches, server_account
 from truckroll.store.embedded import Embedded
@@ -230,7 +232,7 @@ async def test_data_of_another_major_are_not_touched(new_home):
     async with embedded(new_home) as server:
         data = server.data
     data.rename(data.with_name("postgres-12"))
-    with pytest.raises(DatabaseTrouble, match="another version of PostgreSQL"):
+    with pytest.raises(DatabaseTrouble, match=r"belong to PostgreSQL 12, and .* truckroll upgrade"):
         embedded(new_home).hold()
     assert (data.with_name("postgres-12") / "PG_VERSION").exists()
 
@@ -420,7 +422,7 @@ Embedded(Path(sys.argv[1]), durable=False).hold()
 async def test_a_starter_that_leaves_first_leaves_without_a_warning(home):
     command = [sys.executable, "-X", "dev", "-W", "always", "-c", _LEAVES, str(home)]
     left = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, check=True
+        subprocess.run, command, capture_output=True, text=True, check=True, timeout=60
     )
     assert left.stderr == ""
     async with embedded(home) as server:
@@ -468,11 +470,19 @@ def test_what_stops_a_begun_one_is_told_to_its_holder(home, monkeypatch, tmp_pat
         begun.hold()
 
 
-def command(home, *words):
+SLOW = """
+import sys, time
+from truckroll.cli import main, start
+start._import_side_by_side = lambda: time.sleep(0.5)
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def command(home, *words, programme=("-m", "truckroll.cli")):
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     env.pop("TRUCKROLL_DATABASE", None)
-    line = [sys.executable, "-m", "truckroll.cli", "--home", str(home), *words]
-    return subprocess.Popen(line, env=env, stderr=subprocess.PIPE)
+    line = [sys.executable, *programme, "--home", str(home), *words]
+    return child(line, env=env, stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("later", [0, 0.05, 0.1, 0.2])
@@ -480,13 +490,38 @@ async def test_a_command_that_is_ended_while_it_is_imported_stops_its_database(n
     async with embedded(new_home) as server:  # the cluster is there; the command finds it stopped
         (new_home / "truckroll.home").touch()
         note = server.data / "postmaster.pid"
-    process = command(new_home, "runs")
-    await until(note.exists, seconds=30)
-    await asyncio.sleep(later)
-    process.send_signal(signal.SIGTERM)
-    try:
+    with command(new_home, "runs") as process:
+        await until(note.exists, seconds=30)
+        await asyncio.sleep(later)
+        process.send_signal(signal.SIGTERM)
         _, said = await asyncio.to_thread(process.communicate, timeout=60)
-    finally:
-        process.kill()
     assert (process.returncode, said) in ((143, b""), (0, b""))  # zero: it was done before
     assert not note.exists()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_command_that_is_ended_while_it_ends_stops_its_database(new_home, times):
+    async with embedded(new_home) as server:
+        (new_home / "truckroll.home").touch()
+        note = server.data / "postmaster.pid"
+    start = (new_home / "start.lock").open("w")
+    with command(new_home, "runs", programme=("-c", SLOW)) as process, start:
+        await until(note.exists, seconds=30)
+        await until(lambda: held(start), seconds=30)
+        process.send_signal(signal.SIGTERM)  # it goes, and waits for the lock under which it stops
+        await asyncio.sleep(1)
+        for _ in range(times):
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.2)
+        start.close()
+        _, said = await asyncio.to_thread(process.communicate, timeout=60)
+    assert (process.returncode, said) == (143, b"")
+    assert not note.exists()
+
+
+def held(lock):
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

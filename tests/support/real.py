@@ -26,6 +26,7 @@ from truckroll.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+PATIENCE_SECONDS = 60
 SCOPES = """insert into scope (id, account, external_id, title, kind, writable, owner)
 values (%(id)s, %(account)s, %(external_id)s, %(title)s, %(kind)s, %(writable)s, %(owner)s)"""
 
@@ -42,8 +43,13 @@ class Database:
         self._store = self.wait(self._stack.enter_async_context(open_store(url, home)))
 
     def wait(self, work: Coroutine):
-        """Return what comes of some work on the loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Return what comes of some work on the loop; raises TimeoutError naming what hangs."""
+        asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return asked.result(PATIENCE_SECONDS)
+        except TimeoutError:
+            asked.cancel()
+            raise TimeoutError(f"{work} has no answer after {PATIENCE_SECONDS} s") from None
 
     def tenant(self) -> Store:
         store = Store(self._store._pool, next(self._numbers), self._store._keyring)
@@ -63,7 +69,7 @@ class Database:
     def close(self) -> None:
         self.wait(self._stack.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.join(PATIENCE_SECONDS)
         self._loop.close()
 
 

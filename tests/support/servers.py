@@ -1,4 +1,4 @@
-"""Real CalDAV servers for the tests: own processes, loopback, random ports, cleaned up.
+"""Real CalDAV servers for the tests: own processes, loopback, ports of their own, cleaned up.
 
     with radicale(password="secret") as server:
         server.make_calendar("ana")
@@ -16,7 +16,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,15 +28,10 @@ from urllib.parse import urlsplit
 
 import caldav
 
+from support.ports import held_port
+
 CYRUS_BIN = Path("/usr/lib/cyrus/bin")
 UP_SECONDS = 30.0
-
-
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass
@@ -86,7 +80,8 @@ class Server:
                 break
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self.request("OPTIONS", urlsplit(self.url).path or "/")
-                return
+                if self._process.poll() is None:  # else somebody else answered
+                    return
             time.sleep(0.05)
         text = (self.folder / "server.log").read_text(errors="replace")[-2000:]
         self.kill()
@@ -194,7 +189,12 @@ def _folder(name: str) -> Path:
 @contextlib.contextmanager
 def radicale(*, user: str = "ana", password: str = "") -> Iterator[Server]:
     """Run Radicale; with a password it asks for it, without one it lets everybody in."""
-    folder, port = _folder("radicale"), free_port()
+    with held_port() as port:
+        yield from _radicale(port, user, password)
+
+
+def _radicale(port: int, user: str, password: str) -> Iterator[Server]:
+    folder = _folder("radicale")
     users = folder / "users"
     users.write_text(f"{user}:{password}\n")
     auth = (
@@ -219,7 +219,12 @@ def radicale(*, user: str = "ana", password: str = "") -> Iterator[Server]:
 @contextlib.contextmanager
 def xandikos(*, user: str = "ana") -> Iterator[Server]:
     """Run Xandikos, which knows one principal and asks for no password."""
-    folder, port = _folder("xandikos"), free_port()
+    with held_port() as port:
+        yield from _xandikos(port, user)
+
+
+def _xandikos(port: int, user: str) -> Iterator[Server]:
+    folder = _folder("xandikos")
     command = [
         *(sys.executable, "-m", "xandikos", "serve", "--defaults"),
         *("-d", str(folder / "data"), "-l", "127.0.0.1", "-p", str(port)),
@@ -241,7 +246,12 @@ def cyrus_missing() -> str:
 @contextlib.contextmanager
 def cyrus(*, user: str = "ana") -> Iterator[Server]:
     """Run Cyrus as an unprivileged account; any password will do."""
-    folder, port, imap = _folder("cyrus"), free_port(), free_port()
+    with held_port() as port, held_port() as imap:
+        yield from _cyrus(port, imap, user)
+
+
+def _cyrus(port: int, imap: int, user: str) -> Iterator[Server]:
+    folder = _folder("cyrus")
     account = "cyrus" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     _write_cyrus(folder, port, imap, account)
     master = [str(CYRUS_BIN / "master"), "-C", str(folder / "imapd.conf")]

@@ -10,6 +10,7 @@ from contract.sentences import assert_sentence
 from support.company import brief
 from support.fleet import fleet
 from truckroll.app import accounts
+from truckroll.cli.told import hold as as_told
 from truckroll.kit import auth
 from truckroll.kit.http import Limits, open_client
 from truckroll.kit.pace import Timing
@@ -54,7 +55,7 @@ def no_waiting(monkeypatch, limits=SHORT):
     with monkeypatch.context() as patch:
         patch.setattr(accounts, "open_client", opened)
         patch.setattr(auth, "open_client", opened)
-        for made in (auth.OAuth2.__init__, auth.lasting, auth.in_memory):
+        for made in (auth.OAuth2.__init__, auth.lasting):
             patch.setitem(made.__kwdefaults__, "timing", waits.timing)
         yield waits
 
@@ -121,4 +122,5 @@ def told(view):
     for hold in view.holds:
         if hold.reason in ("refused", "conflict", "outcome_unknown"):  # what vendors cause
             assert_sentence(hold.detail)
+            texts.append(as_told(hold)[0])
     return texts

@@ -150,7 +150,7 @@ def _no_generation(patch) -> None:
 def _restored_is_given(patch) -> None:
     """Let `restore` of a drift count as given: the need is gone before it is met."""
 
-    def settled(work_, at, line, _rule):
+    def settled(work_, at, line, _rule, _want):
         want = merge.wanted(work_, line)
         at.settle(line.slot, want)
 

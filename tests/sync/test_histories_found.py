@@ -6,6 +6,7 @@ import pytest
 
 from support.nasty import Nasty, World, event, one
 from truckroll.kit.errors import OutcomeUnknown
+from truckroll.kit.normal import Stored
 from truckroll.model.time import AllDay
 
 
@@ -236,3 +237,49 @@ async def test_history_32_a_list_that_shows_our_write_before_its_outcome_is_know
     await world.run()
     await world.settle()
     assert one(a)["title"] == one(b)["title"] == "two"
+
+
+SHOWS = {"notes": Stored(default="none given")}
+
+
+@pytest.mark.fault("AT-04")
+@pytest.mark.parametrize("first", ["source", "target"])
+async def test_history_34_what_a_system_shows_for_nothing_is_no_difference(first):
+    a, b = Nasty("A"), Nasty("B", stores=SHOWS)
+    fields = ("title", "notes", "when")
+    day = AllDay(date(2026, 12, 7), date(2026, 12, 8))
+    world = World(a, {"b": b}, fields=fields, speaks={"notes"}, first=first)
+    a.put("1", title="Leak", notes=None, when=day)
+    b.put("x", title="Leak", notes="none given", when=day)
+    await world.settle()
+    assert a.writes == b.writes == 0
+    assert not world.holds()
+    a.put("1", notes="Ring twice")
+    await world.settle()
+    assert one(b)["notes"] == "Ring twice"
+    a.put("1", notes=None)
+    await world.settle()
+    assert one(b)["notes"] == "none given"
+    assert b.writes == 2
+    b.put(event(b), notes="Dog")
+    await world.settle()
+    assert one(a)["notes"] == "Dog"
+    assert not world.holds()
+
+
+@pytest.mark.parametrize("drift", ["hold", "restore", "keep"])
+async def test_history_35_what_shows_what_was_decided_meanwhile_is_no_drift(drift):
+    a, b = Nasty("A"), Nasty("B")
+    world = World(a, {"b": b}, drift=drift)
+    a.put("1", title="one", notes="n")
+    await world.run()
+    a.put("1", title="two")
+    b.put(event(b), title="two")
+    before = b.writes
+    report = await world.run()
+    assert not world.holds()
+    assert not [note.code for one in report.decisions for note in one.notes]
+    a.put("1", title="three")
+    await world.settle()
+    assert one(b)["title"] == "three"
+    assert b.writes == before + 1

@@ -424,15 +424,29 @@ async def test_two_ends_that_cut_and_speak_write_once_each_and_then_never():
     assert only(a)["notes"] == "one two three"
 
 
-async def test_what_belongs_to_somebody_else_is_not_written():
+@pytest.mark.fault("AT-12")
+@pytest.mark.parametrize("organizer", ["boss@acme.example", None])
+async def test_a_change_of_what_is_somebody_elses_is_a_request_to_them_and_no_write(organizer):
     a, b, world = world_of()
     a.put("1", title="t")
     await world.settle()
-    key = (2, event(b))
-    world.store.records[key] = msgspec.structs.replace(world.store.records[key], owned=False)
+    key, writes = (2, event(b)), b.writes
+    row = world.store.records[key]
+    shown = {**row.fields, "organizer": organizer}
+    world.store.records[key] = msgspec.structs.replace(row, owned=False, fields=shown)
     a.put("1", title="u")
-    assert reasons(await world.run()) == {"not_ours"}
-    assert only(b)["title"] == "t"
+    report = await world.run()
+    (hold,) = (one for decision in report.decisions for one in decision.holds)
+    owner = organizer or "its owner"
+    assert hold.reason == "not_ours"
+    assert hold.detail == (
+        f"“t” in B is not ours, so only {owner} can change it; ask {owner} for: title “t” → “u”"
+    )
+    assert b.writes == writes
+    b.put(event(b), title="u")  # the owner agrees
+    report = await world.run()
+    assert not any(decision.holds for decision in report.decisions)
+    assert b.writes == writes
 
 
 def test_an_untouched_link_comes_back_as_it_is():

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from truckroll.app.home import is_home, make_home
-from truckroll.app.hub import Hub
+from truckroll.app.hub import Actor, Hub
+from truckroll.app.tenants import find
 from truckroll.app.trouble import TroubleError
 from truckroll.store.embedded import Embedded
 from truckroll.store.open import open_home
@@ -14,12 +15,18 @@ from truckroll.store.trouble import DatabaseTrouble
 
 @asynccontextmanager
 async def open_hub(
-    home: Path, *, make: bool = False, database: Embedded | None = None
+    home: Path,
+    *,
+    make: bool = False,
+    database: Embedded | None = None,
+    tenant: str = "",
+    actor: Actor | None = None,
 ) -> AsyncIterator[Hub]:
     """Open a hub, and its embedded database where TRUCKROLL_DATABASE names no other.
 
     `make` makes a home of the directory; else it must be one. `database` is the embedded one
-    if it was begun before. Raises TroubleError.
+    if it was begun before. `tenant` names whose hub it is, "" the first; `actor` is who acts, the
+    hub itself where nobody is named. Raises TroubleError.
     """
     if make:
         make_home(home)
@@ -28,7 +35,8 @@ async def open_hub(
             f"{home} is not a hub's home yet; make it one:  truckroll init", usage=True
         )
     try:
-        async with open_home(home, database=database) as store:
-            yield Hub(home=home, store=store)
+        async with open_home(home, database=database) as first:
+            store = first.beside(await find(first, tenant)) if tenant else first
+            yield Hub(home=home, store=store, actor=actor or Actor())
     except DatabaseTrouble as error:
         raise TroubleError(str(error)) from error

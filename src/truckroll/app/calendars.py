@@ -13,14 +13,16 @@ import sys
 import time
 from base64 import b64encode
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from truckroll.app.trouble import TroubleError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+T = TypeVar("T")
 USER = "office"
 _UP_SECONDS = 30.0
 _HREF = re.compile(r"<(?:\w+:)?href>([^<]+\.ics)</(?:\w+:)?href>")
@@ -45,17 +47,17 @@ class Calendars:
             )
         folder.mkdir(parents=True, exist_ok=True)
         self.password = secrets.token_urlsafe(9)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
         self._log = folder / "radicale.log"
-        self._process = self._start(folder)
+        self.port, self._process = on_free_port(partial(self._start, folder))
+        self.url = f"http://127.0.0.1:{self.port}/"
 
     @property
     def pid(self) -> int:
         """The process id of the server."""
         return self._process.pid
 
-    def _start(self, folder: Path) -> subprocess.Popen[bytes]:
+    def _start(self, folder: Path, port: int) -> subprocess.Popen[bytes]:
+        self.port = port
         users, config = folder / "users", folder / "config"
         users.touch(mode=0o600)
         users.write_text(f"{USER}:{self.password}\n", encoding="utf-8")
@@ -74,7 +76,8 @@ class Calendars:
         while time.monotonic() < until and process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self._call("OPTIONS", "/")
-                return process
+                if process.poll() is None:  # else another's process answered at this port
+                    return process
             time.sleep(0.05)
         process.kill()
         process.wait(10)
@@ -140,8 +143,19 @@ def _later(match: re.Match[str], hours: int) -> str:
     return f"{match[1]}{match[2]}:{moved:%Y%m%dT%H%M%S}"
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def on_free_port(start: Callable[[int], T]) -> tuple[int, T]:
+    """Start a server on a free port of 127.0.0.1; return the port, and what `start` returned.
+
+    A port that was free a moment ago may be taken by then, so three are tried. Raises what the
+    last try raised.
+    """
+    for tries_left in (2, 1, 0):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        try:
+            return port, start(port)
+        except TroubleError:
+            if not tries_left:
+                raise
+    raise AssertionError

@@ -33,13 +33,21 @@ class Failures(NamedTuple):
 
 
 def failures(
-    installed: Installed, job: Job, report: Report, label: Callable[[int], str]
+    installed: Installed,
+    job: Job,
+    report: Report,
+    label: Callable[[int], str],
+    *,
+    beside_holds: bool,
 ) -> Failures:
-    """Return what could not be read or written; `label` names scopes by row id."""
+    """Return what could not be read or written; `label` names scopes by row id.
+
+    What stands `beside_holds` need not tell of a write that is held now: its hold does.
+    """
     unread = _unread(installed, job, report, label)
     alike: dict[tuple[int, str], list[Step]] = defaultdict(list)
     for step, outcome in report.failures:
-        if outcome.kind in _FAILED:
+        if outcome.kind in _FAILED and not (beside_holds and "write" in outcome.holds):
             alike[step.account, outcome.says].append(step)
     number = sum(len(steps) for steps in alike.values())
     number += sum(bool(one.error) for one in report.scopes) + len(report.stopped_accounts)

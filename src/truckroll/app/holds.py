@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.installed import Installed, load_installed, open_job
 from truckroll.app.passes import labels
 from truckroll.app.trouble import TroubleError
@@ -14,8 +16,6 @@ from truckroll.sync.match import Matcher
 from truckroll.sync.plan import plan
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from truckroll.app.hub import Hub
     from truckroll.recipes.mirror import Line
     from truckroll.sync.types import Decision, End, Hold, Link
@@ -75,6 +75,7 @@ async def waiting(hub: Hub, recipe: str = "") -> list[Waiting]:
     return found
 
 
+@audited("hold.answer", "ref", "said", "field", "recipe")
 async def answer(
     hub: Hub, ref: str, said: Answer, *, field: str = "", recipe: str = "", by: str
 ) -> list[Answered]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from truckroll.app import accounts
 from truckroll.app.copies import copies_of
 from truckroll.app.overlaps import overlaps_of
+from truckroll.app.slots import Placing
 from truckroll.app.systems import connector, scope_label
 from truckroll.app.trouble import TroubleError, known
 from truckroll.dispatch.overlap import sentences
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from truckroll.app.hub import Hub
-    from truckroll.kit.contract import Resource
+    from truckroll.kit.contract import Resource, Session
     from truckroll.recipes.schema import Recipe
     from truckroll.store.accounts import Account
     from truckroll.store.recipes import Recipe as Row
@@ -64,6 +65,17 @@ async def load_installed(hub: Hub, name: str = "") -> Installed:
     if name and name not in by_name:
         raise known(name, list(by_name), "installed recipe")
     return await _installed(hub, by_name[name] if name else rows[0])
+
+
+async def load_all(hub: Hub) -> dict[int, Installed | str]:
+    """Return every installed recipe by id; in the place of one that cannot work, why."""
+    found: dict[int, Installed | str] = {}
+    for row in await hub.store.recipes():
+        try:
+            found[row.id] = await _installed(hub, row)
+        except TroubleError as error:
+            found[row.id] = error.says
+    return found
 
 
 async def _installed(hub: Hub, row: Row) -> Installed:
@@ -151,25 +163,40 @@ async def open_job(hub: Hub, installed: Installed) -> AsyncIterator[Job]:
         hands = {}
         for account_id in sorted({one.account for one in (*installed.sources, *installed.targets)}):
             account = await accounts.one(hub, installed.accounts[account_id].name)
-            speaks = connector(account.system)
-            session = await stack.enter_async_context(accounts.sign_in(account, speaks))
-            resource = speaks.resource(installed.mirror.kind)
-            hands[account_id] = Hand(session, resource, f"{speaks.title} “{account.name}”")
-        yield Job(
-            recipe=installed.row.id,
-            mirror=installed.mirror_id,
-            store=hub.store,
-            hands=hands,
-            sources=installed.sources,
-            targets=installed.targets,
-            kind=installed.mirror.kind,
-            match_names=installed.mirror.match,
-            originates=installed.mirror.originates,
-            context=_context(hub, installed, hands),
-            now=hub.now,
-            budget=installed.mirror.write_budget,
-            fold=partial(fold_key, installed.mirror) if installed.mirror.fold else None,
-        )
+            session = await stack.enter_async_context(
+                accounts.shared_sign_in(hub, account, connector(account.system))
+            )
+            hands[account_id] = hand(installed, account, session)
+        yield make_job(hub, installed, hands)
+
+
+def hand(installed: Installed, account: Account, session: Session) -> Hand:
+    """Return what the steps of an installed recipe in an account are performed with."""
+    speaks = connector(account.system)
+    resource = speaks.resource(installed.mirror.kind)
+    return Hand(session, resource, f"{speaks.title} “{account.name}”")
+
+
+def make_job(hub: Hub, installed: Installed, hands: Mapping[int, Hand]) -> Job:
+    """Return the job of an installed recipe with the hands for all of its accounts."""
+    return Job(
+        recipe=installed.row.id,
+        mirror=installed.mirror_id,
+        store=hub.store,
+        hands=hands,
+        sources=installed.sources,
+        targets=installed.targets,
+        kind=installed.mirror.kind,
+        match_names=installed.mirror.match,
+        originates=installed.mirror.originates,
+        context=_context(hub, installed, hands),
+        now=hub.now,
+        budget=installed.mirror.write_budget,
+        fold=partial(fold_key, installed.mirror) if installed.mirror.fold else None,
+        slots=Placing(hub, installed)
+        if installed.mirror.per and installed.mirror.overlap == "refuse"
+        else None,
+    )
 
 
 def _context(

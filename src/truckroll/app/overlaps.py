@@ -64,12 +64,13 @@ async def overlaps_between(
     """Return all overlaps of the source's visits that touch a stretch of time (aware UTC)."""
     scopes = [scope.id for scope in installed.sources]
     records = await hub.store.appointments_between(scopes, start, end)
-    bookings = [booking for record in records for booking in _bookings(record)]
+    bookings = [booking for record in records for booking in bookings_of(record)]
     found = spans(bookings, start=start, end=end, zone=installed.zone)
     return overlaps(found.items, travel=installed.mirror.travel)
 
 
-def _bookings(record: RecordRow) -> list[Booking]:
+def bookings_of(record: RecordRow) -> list[Booking]:
+    """Return what a visit takes of its technicians' time; nothing once it is over or cancelled."""
     fields = record.fields
     when, people = fields.get("when"), fields.get("people")
     if not isinstance(when, Timed | AllDay) or not isinstance(people, tuple):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.failures import failures
 from truckroll.app.installed import Installed, load_installed, open_job
 from truckroll.app.overlaps import HORIZON, overlaps_between
 from truckroll.app.systems import scope_label
-from truckroll.app.trouble import TroubleError
+from truckroll.app.trouble import BusyError, TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
 from truckroll.sync.churn import HOUR
-from truckroll.sync.ports import Busy
+from truckroll.sync.leases import alone, is_fenced
+from truckroll.sync.ports import Busy, Fenced
 from truckroll.sync.run import (
     BATCH,
     Job,
@@ -27,11 +30,12 @@ from truckroll.sync.run import (
     perform,
     planned,
     preview_originated,
+    under,
     undo,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from truckroll.app.hub import Hub
     from truckroll.sync.ports import OpenStep, StoredScope
@@ -43,7 +47,7 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
     installed = await load_installed(hub, recipe)
     report = Report()
     async with open_job(hub, installed) as job:
-        await observe(job, report)
+        await _read(hub, job, report)
         await adopt(job, "source")
         decisions = await _planned(job, report)
         report.steps = [step for one in decisions for step in one.steps]
@@ -53,6 +57,13 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
         report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
         view = await _view(hub, installed, job, report, run=None)
         return await _matched(job, decisions, view)
+
+
+async def _read(hub: Hub, job: Job, report: Report) -> None:
+    """Read every scope, and keep what that proves of each."""
+    began = hub.now()
+    await observe(job, report)
+    await hub.store.note_reads(report.scopes, began=began)
 
 
 async def _matched(job: Job, decisions: Sequence[Decision], view: PassView) -> PassView:
@@ -80,59 +91,83 @@ async def _planned(job: Job, report: Report) -> list[Decision]:
     return decisions
 
 
+@audited("apply", "recipe", "confirmed")
 async def apply(
     hub: Hub,
     recipe: str = "",
     *,
     confirmed: int = 0,
+    started: Callable[[int], None] | None = None,
     begins: Callable[[int], None] | None = None,
     progress: Callable[[Outcome, OpenStep], None] | None = None,
 ) -> PassView:
     """Do what `plan` says: read, plan, ask the brakes, write. `confirmed` answers a brake.
 
-    `begins` hears how many writes are planned before the first of them, `progress` of each.
+    `started` hears the run's number, `begins` how many writes are planned before the first of
+    them, `progress` of each.
 
-    Raises TroubleError where another run of the recipe is at work.
+    Raises BusyError where another run of the recipe is at work.
     """
     installed = await load_installed(hub, recipe)
     began = time.monotonic()
     report = Report()
-    async with open_job(hub, installed) as job:
-        try:
-            async with hub.store.run(installed.row.id, "apply") as run:
-                await observe(job, report)
-                await adopt(job, "source")
-                tally, foreseen = await foresee(job, report.waiting)
-                report.stops = await check(job, report, tally, confirmed=confirmed, hour=HOUR)
-                if not report.stops:
-                    if begins is not None:
-                        begins(tally.writes)
-                    await perform(job, run, report, foreseen=foreseen, progress=progress)
-                    if "target" in job.originates:
-                        await adopt(job, "target")
-                        await perform(job, run, report, progress=progress)
-                view = await _view(hub, installed, job, report, run=run)
-                await hub.store.end_run(run, _summary(view))
-        except Busy as error:
-            raise TroubleError(str(error)) from error
+    async with open_job(hub, installed) as job, _alone(job, "apply") as (work, run):
+        if started is not None:
+            started(run)
+        await _read(hub, work, report)
+        await adopt(work, "source")
+        tally, foreseen = await foresee(work, report.waiting)
+        report.stops = await check(work, report, tally, confirmed=confirmed, hour=HOUR)
+        if not report.stops:
+            if begins is not None:
+                begins(tally.writes)
+            await perform(work, run, report, foreseen=foreseen, progress=progress)
+            if "target" in work.originates:
+                await adopt(work, "target")
+                await perform(work, run, report, progress=progress)
+            if tally.writes:  # no brake remembers that a scope was empty, if a person went on
+                await hub.store.calm([one.id for one in work.sources])
+        view = await _view(hub, installed, work, report, run=run)
+        await hub.store.end_run(run, _summary(view))
     return msgspec.structs.replace(view, seconds=round(time.monotonic() - began, 3))
 
 
-async def undo_run(hub: Hub, run: int) -> PassView:
-    """Take back what a run did, as far as nobody changed it since."""
+@asynccontextmanager
+async def _alone(job: Job, kind: str) -> AsyncIterator[tuple[Job, int]]:
+    """Hold the recipe's lease, and give the job as its holder does it, with the run's id."""
+    try:
+        async with alone(job.store, job.recipe) as held:
+            run = await job.store.start_run(job.recipe, kind)
+            try:
+                yield under(job, held), run
+            finally:
+                await job.store.close_run(run)
+    except Busy as error:
+        raise BusyError(error.says) from error
+    except Exception as error:
+        if not is_fenced(error):
+            raise
+        raise TroubleError(Fenced().says) from error
+
+
+@audited("undo", "run")
+async def undo_run(hub: Hub, run: int, *, started: Callable[[int], None] | None = None) -> PassView:
+    """Take back what a run did, as far as nobody changed it since.
+
+    `started` hears the number of the run that takes it back.
+    """
     found = [one for one in await hub.store.runs(limit=10_000) if one.id == run]
     if not found:
         raise TroubleError(f"there is no run {run}", usage=True)
     names = {row.id: row.name for row in await hub.store.recipes()}
     installed = await load_installed(hub, names.get(found[0].recipe, ""))
     report = Report()
-    try:
-        async with open_job(hub, installed) as job, hub.store.run(installed.row.id, "undo") as new:
-            await undo(job, run, new, report)
-            view = await _view(hub, installed, job, report, run=new)
-            await hub.store.end_run(new, _summary(view))
-    except Busy as error:
-        raise TroubleError(str(error)) from error
+    async with open_job(hub, installed) as job, _alone(job, "undo") as (work, new):
+        if started is not None:
+            started(new)
+        await undo(work, run, new, report)
+        view = await _view(hub, installed, work, report, run=new, undoing=True)
+        await hub.store.end_run(new, _summary(view))
     kept = [
         note.text
         for decision in report.decisions
@@ -163,7 +198,13 @@ def labels(installed: Installed) -> Callable[[int], str]:
 
 
 async def _view(
-    hub: Hub, installed: Installed, job: Job, report: Report, *, run: int | None
+    hub: Hub,
+    installed: Installed,
+    job: Job,
+    report: Report,
+    *,
+    run: int | None,
+    undoing: bool = False,
 ) -> PassView:
     label = labels(installed)
     accounts = {key: (one.name, one.system) for key, one in installed.accounts.items()}
@@ -171,7 +212,7 @@ async def _view(
         step_view(step, accounts, label) for step in (report.steps if run is None else report.done)
     ]
     holds = await _holds(hub, installed, report, run=run)
-    failed = failures(installed, job, report, label)
+    failed = failures(installed, job, report, label, beside_holds=not undoing)
     return PassView(
         run=run,
         recipe=installed.row.name,

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.installed import load_installed
 from truckroll.app.sources import read_sources
 from truckroll.app.trouble import TroubleError, known
 from truckroll.dispatch.people import Calendar, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from truckroll.app.hub import Hub
     from truckroll.app.installed import Installed
@@ -87,10 +89,8 @@ async def suggested(
     if take_sure:
         taken = [one for one in found if one.sure]
         by_id = {one.id: one for one in scopes}
-        for one in taken:
-            scope = by_id[one.calendar.scope]
-            await hub.store.map_person(one.person, scope.account, scope.id, by or "a person")
-        await _release(hub, installed)
+        calendars_of = {one.person: by_id[one.calendar.scope] for one in taken}
+        await _take(hub, installed, sorted(calendars_of), calendars_of, by or "a person")
     titles = await _titles(hub)
     fitting = {one.person for one in found}
     return Suggestions(
@@ -99,6 +99,26 @@ async def suggested(
     )
 
 
+@audited("people.take-sure", "", "names")
+async def _take(
+    hub: Hub,
+    installed: Installed,
+    names: Sequence[str],
+    calendars: Mapping[str, StoredScope],
+    by: str,
+) -> None:
+    for name in names:
+        await hub.store.map_person(name, calendars[name].account, calendars[name].id, by)
+    await _release(hub, installed)
+
+
+async def _present(hub: Hub, given: Mapping[str, Any]) -> dict[str, object]:
+    titles = await _titles(hub)
+    mapped = {row.name: titles.get(row.scope, "") for row in await hub.store.people()}
+    return {"calendar": mapped.get(given["person"], "")}
+
+
+@audited("people.map", "person", "calendar", old=_present)
 async def map_person(hub: Hub, person: str, calendar: str, *, recipe: str = "", by: str) -> str:
     """Say whose calendar it is; return the calendar as `account/title`.
 
@@ -124,13 +144,19 @@ async def map_person(hub: Hub, person: str, calendar: str, *, recipe: str = "", 
     return titles[fits[0].id]
 
 
+@audited("people.unmap", "person", old=_present)
 async def unmap(hub: Hub, person: str, *, recipe: str = "") -> None:
     """Take a person out of the map; what is in their calendar stays, and follows nothing."""
-    mapped = [row.name for row in await hub.store.people()]
-    if person not in mapped:
-        raise known(person, mapped, "person with a calendar called")
+    await mapped(hub, person)
     await hub.store.unmap_person(person)
     await _touch_all(hub, await load_installed(hub, recipe))
+
+
+async def mapped(hub: Hub, person: str) -> None:
+    """Raise TroubleError where a person is not on the map."""
+    names = [row.name for row in await hub.store.people()]
+    if person not in names:
+        raise known(person, names, "person with a calendar called")
 
 
 async def unmapped(hub: Hub, installed: Installed) -> list[str]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.installed import bound, load_installed
-from truckroll.app.trouble import TroubleError, known
+from truckroll.app.trouble import BusyError, OvertakenError, TroubleError, known
 from truckroll.model.time import zone_info
 from truckroll.recipes.check import check, load
 from truckroll.recipes.compile import builtin, check_choices
+from truckroll.store.recipes import Overtaken
 from truckroll.sync.ports import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from typing import Any
 
     from truckroll.app.hub import Hub
     from truckroll.recipes.schema import Option, Recipe, Slip
@@ -83,6 +86,19 @@ async def listed(hub: Hub | None) -> list[RecipeView]:
     return views
 
 
+async def listed_one(hub: Hub, name: str) -> RecipeView:
+    """Return a shipped or installed recipe, never a file; raises TroubleError."""
+    views = {view.name: view for view in await listed(hub)}
+    if name not in views:
+        raise known(name, list(views), "recipe")
+    return views[name]
+
+
+async def version(hub: Hub, name: str) -> int:
+    """Return the version of an installed recipe; raises TroubleError."""
+    return (await _installed(hub, name)).version
+
+
 async def shown(hub: Hub | None, name: str) -> Shown:
     """Return a recipe, installed or shipped, with its options; raises TroubleError."""
     row = await hub.store.recipe(name) if hub else None
@@ -95,6 +111,23 @@ async def shown(hub: Hub | None, name: str) -> Shown:
 def slips_of(file: str) -> list[Slip]:
     """Return all slips of a recipe's file (or of a shipped recipe), in the order of lines."""
     return check(text_of(file), Path(file).name)
+
+
+def slips_in(text: str) -> list[str]:
+    """Return all slips of a recipe's text, a sentence each."""
+    return [str(slip) for slip in check(text, "recipe.toml")]
+
+
+def given(name: str, toml: str) -> tuple[str, str]:
+    """Return name and text of a recipe given as text, or of a shipped one; never reads a file.
+
+    Raises TroubleError for one that is not shipped, and with the slips of a text.
+    """
+    if toml:
+        return parsed(toml, "recipe.toml").name, toml
+    if name not in builtin():
+        raise known(name, list(builtin()), "recipe")
+    return name, builtin()[name]
 
 
 def text_of(name: str) -> str:
@@ -127,21 +160,36 @@ def slip_trouble(slips: Sequence[Slip], outcome: str) -> TroubleError:
     return TroubleError("\n".join(lines), usage=True)
 
 
+@audited("recipe.install", "name", "source", "target", "choices", "zone")
 async def install(
-    hub: Hub, name: str, *, source: str, target: str, choices: Mapping[str, str], zone: str = ""
+    hub: Hub,
+    name: str,
+    *,
+    source: str,
+    target: str,
+    choices: Mapping[str, str],
+    zone: str = "",
+    text: str = "",
+    over: int | None = None,
 ) -> Change:
-    """Install a recipe, shipped or from a file, or a new version of it.
+    """Install a recipe, shipped, from a file or as `text`, or a new version of it.
 
     `source` and `target` are `account` or `account/part` words, separated by commas. `zone` is
     the company's IANA zone; by default that of the source account. All links become due.
-    Raises TroubleError; then nothing was installed.
+    Raises TroubleError; then nothing was installed. OvertakenError is one of them, where `over`
+    is not the present version.
     """
-    text = text_of(name)
+    text = text or text_of(name)
     recipe = parsed(text, Path(name).name)
     _check_choices(recipe, choices)
     zone = await _check_bindings(hub, recipe, source, target, zone)
     bindings = {"from": source, "to": target, "zone": zone}
-    version = await hub.store.install_recipe(recipe.name, text, bindings, dict(choices))
+    try:
+        version = await hub.store.install_recipe(
+            recipe.name, text, bindings, dict(choices), over=over
+        )
+    except Overtaken as error:
+        raise _overtaken(recipe.name, error.version) from error
     await _touch(hub, recipe)
     return Change(name=recipe.name, version=version)
 
@@ -178,15 +226,32 @@ def check_zone(zone: str) -> None:
         raise TroubleError(says, usage=True) from error
 
 
-async def choose(hub: Hub, name: str, choices: Mapping[str, str]) -> Change:
-    """Set choices of an installed recipe; the others stay. All links become due."""
+async def _choices(hub: Hub, given: Mapping[str, Any]) -> dict[str, object]:
+    row = await hub.store.recipe(given["name"])
+    old = row.choices if row else {}
+    return {"choices": {word: old[word] for word in given["choices"] if word in old}}
+
+
+@audited("recipe.set", "name", "choices", old=_choices)
+async def choose(
+    hub: Hub, name: str, choices: Mapping[str, str], *, over: int | None = None
+) -> Change:
+    """Set choices of an installed recipe; the others stay. All links become due.
+
+    Raises OvertakenError where `over` is not the present version.
+    """
     row = await _installed(hub, name)
+    if over not in (None, row.version):
+        raise _overtaken(name, row.version)
     recipe = parsed(row.toml, name)
     whole = {**row.choices, **choices}
     _check_choices(recipe, whole)
     if whole == row.choices:
         return Change(name=name, version=row.version, changed=False)
-    version = await hub.store.set_choices(name, whole)
+    try:
+        version = await hub.store.set_choices(name, whole, over=over)
+    except Overtaken as error:
+        raise _overtaken(name, error.version) from error
     await _touch(hub, recipe)
     return Change(name=name, version=version)
 
@@ -206,11 +271,22 @@ async def history(hub: Hub, name: str) -> list[VersionView]:
     ]
 
 
-async def rollback(hub: Hub, name: str, version: int) -> Change:
-    """Install an earlier version again, as a new one. All links become due."""
+async def _version(hub: Hub, given: Mapping[str, Any]) -> dict[str, object]:
+    row = await hub.store.recipe(given["name"])
+    return {"version": row.version if row else 0}
+
+
+@audited("recipe.rollback", "name", "version", old=_version)
+async def rollback(hub: Hub, name: str, version: int, *, over: int | None = None) -> Change:
+    """Install an earlier version again, as a new one. All links become due.
+
+    Raises OvertakenError where `over` is not the present version.
+    """
     await _installed(hub, name)
     try:
-        new = await hub.store.rollback(name, version)
+        new = await hub.store.rollback(name, version, over=over)
+    except Overtaken as error:
+        raise _overtaken(name, error.version) from error
     except KeyError:
         there = [str(row.version) for row in await hub.store.history(name)]
         raise known(str(version), there, f"version of {name}") from None
@@ -219,6 +295,7 @@ async def rollback(hub: Hub, name: str, version: int) -> Change:
     return Change(name=name, version=new)
 
 
+@audited("recipe.remove", "name")
 async def remove(hub: Hub, name: str) -> None:
     """Let a recipe be installed no more; what it made stays where it is, as does its story.
 
@@ -228,7 +305,14 @@ async def remove(hub: Hub, name: str) -> None:
     try:
         await hub.store.remove_recipe(name)
     except Busy as busy:
-        raise TroubleError(busy.says) from busy
+        raise BusyError(busy.says) from busy
+
+
+def _overtaken(name: str, version: int) -> OvertakenError:
+    return OvertakenError(
+        f"Somebody changed {name} meanwhile: it is at version {version} now. Nothing was changed;"
+        " look at it again and say what you want of it."
+    )
 
 
 async def _installed(hub: Hub, name: str) -> Row:

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from truckroll.app.calendars import free_port
+from truckroll.app.calendars import on_free_port
 from truckroll.app.trouble import TroubleError
 
 if TYPE_CHECKING:
@@ -40,20 +40,20 @@ class Simulators:
     def __init__(self, folder: Path) -> None:
         present()
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "simulators.log"
-        self._process = self._start()
+        self.port, self._process = on_free_port(self._start)
+        self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
         """The process id of the simulators."""
         return self._process.pid
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, port: int) -> subprocess.Popen[bytes]:
+        self.port = port
         with self._log.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 -- our own interpreter and our own package
-                command(self.port),
+                command(port),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -63,7 +63,8 @@ class Simulators:
         while time.monotonic() < until and process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self.ask("GET", "/_sim/")
-                return process
+                if process.poll() is None:  # else another's process answered at this port
+                    return process
             time.sleep(0.05)
         process.kill()
         process.wait(10)

@@ -10,6 +10,14 @@ class TroubleError(Exception):
         self.usage = usage
 
 
+class OvertakenError(TroubleError):
+    """Somebody else was first: what the call was made on has changed meanwhile."""
+
+
+class BusyError(TroubleError):
+    """Another run of the recipe is at work; the same call may go later."""
+
+
 def mended_by_sign_in(says: str, account: str) -> str:
     """Return what a system said about a sign-in, with the command that mends it."""
     return f"{says}  truckroll account sign-in {account}"

@@ -208,7 +208,11 @@ def _release(hold: Hold, ref: str) -> str:
         return f"is it a record of its own?  truckroll holds --accept {ref}"
     if hold.reason == "in_doubt":
         return "by itself, as soon as that answer is known"
-    if hold.reason in ("refused", "conflict", "undone", "churn", "not_stored"):
+    if hold.reason == "not_ours":
+        return "by itself, as soon as its owner has changed it"
+    if hold.reason == "conflict":
+        return "by itself: the next run tries again"
+    if hold.reason in ("refused", "undone", "churn", "not_stored"):
         return f"truckroll holds --retry {ref}"
     return ""
 

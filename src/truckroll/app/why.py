@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,6 @@ from truckroll.recipes.check import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from truckroll.app.hub import Hub
     from truckroll.store.recipes import Recipe as Row

@@ -32,7 +32,7 @@ async def add(args: Namespace, screen: Screen) -> int:
     async with hub_of(args) as hub:
         view = await accounts.add(hub, args.name, args.system, answers, zone=args.zone)
     screen.data(view)
-    screen.line(f"  {screen.sign(well=True)} {_says(view)}")
+    screen.line(f"  {screen.sign(well=True)} {says_of(view)}")
     return 0
 
 
@@ -44,10 +44,10 @@ def _answers(args: Namespace, speaks: Connector, screen: Screen) -> dict[str, st
     for name in _FILES:
         if answers.get(name):
             answers[name] = str(Path(answers[name]).expanduser().resolve())
-    return answers | _secrets(args, speaks, answers, screen)
+    return answers | secrets_of(args, speaks, answers, screen)
 
 
-def _secrets(
+def secrets_of(
     args: Namespace, speaks: Connector, said: dict[str, str], screen: Screen
 ) -> dict[str, str]:
     """Return the secrets of a system; warn of those that stand in the shell's history."""
@@ -73,7 +73,8 @@ def _secret(args: Namespace, name: str, asks: str) -> str:
     return getpass.getpass(f"{asks}: ") if sys.stdin.isatty() else ""
 
 
-def _says(view: AccountView) -> str:
+def says_of(view: AccountView) -> str:
+    """Return an account and its parts in a line."""
     parts = ", ".join(view.scopes[:8]) + (" …" if len(view.scopes) > 8 else "")  # noqa: PLR2004 -- a line full
     return f"{view.name} ({view.title}): {count(len(view.scopes), 'part')}: {parts}"
 
@@ -88,9 +89,14 @@ async def listed(args: Namespace, screen: Screen) -> int:
             "  no account yet:  truckroll account add NAME --system caldav --url … --user …"
         )
     for view in views:
-        screen.text(_says(view), indent="  ", hang="      ")
+        screen.text(says_of(view), indent="  ", hang="      ")
         for name, value in view.settings.items():
             screen.line(f"      {name}  {value}")
+        if view.waits:
+            since = f" (since {view.since:%Y-%m-%d %H:%M} UTC)" if view.since else ""
+            screen.text(
+                f"{view.waits}{since}", indent=f"      {screen.sign(well=False)} ", hang="        "
+            )
     return 0
 
 
@@ -99,19 +105,7 @@ async def test(args: Namespace, screen: Screen) -> int:
     async with hub_of(args) as hub:
         view = await accounts.refresh(hub, args.name)
     screen.data(view)
-    screen.text(f"{_says(view)}", indent=f"  {screen.sign(well=True)} ", hang="    ")
-    return 0
-
-
-async def sign_in(args: Namespace, screen: Screen) -> int:
-    """Give a new password, which is kept if the system accepts it."""
-    said = settings(args.settings)
-    async with hub_of(args) as hub:
-        account = await accounts.one(hub, args.name)
-        secrets = _secrets(args, connector(account.system), said, screen)
-        view = await accounts.sign_in_again(hub, args.name, said | secrets)
-    screen.data(view)
-    screen.text(_says(view), indent=f"  {screen.sign(well=True)} ", hang="    ")
+    screen.text(f"{says_of(view)}", indent=f"  {screen.sign(well=True)} ", hang="    ")
     return 0
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import os
 from typing import TYPE_CHECKING
 
 from truckroll.app.bootstrap import open_hub
 from truckroll.app.home import home_directory
+from truckroll.app.hub import Actor
 from truckroll.app.trouble import TroubleError
 from truckroll.cli.parser import pairs
 
@@ -19,9 +21,14 @@ if TYPE_CHECKING:
 
 
 def hub_of(args: Namespace, *, make: bool = False) -> AbstractAsyncContextManager[Hub]:
-    """Open the hub of a command's home."""
-    home = home_directory(getattr(args, "home", ""))
-    return open_hub(home, make=make, database=getattr(args, "database", None))
+    """Open the hub of a command's home and tenant, in the name of the system's user."""
+    return open_hub(
+        home_directory(getattr(args, "home", "")),
+        make=make,
+        database=getattr(args, "database", None),
+        tenant=getattr(args, "tenant", "") or os.environ.get("TRUCKROLL_TENANT", ""),
+        actor=Actor(name=person(), way="cli"),
+    )
 
 
 def person() -> str:

@@ -55,7 +55,14 @@ def make_parser() -> Parser:
     _people(commands)
     _passes(commands)
     _records(commands)
+    _follow(commands)
     _checks(commands)
+    _up(commands)
+    _timetable(commands)
+    _subscriptions(commands)
+    _rights(commands)
+    _keeping(commands)
+    _watch(commands)
     return parser
 
 
@@ -73,6 +80,13 @@ def _common(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="DIR",
         help="the hub's home (TRUCKROLL_HOME, else ~/.truckroll)",
+    )
+    parser.add_argument(
+        "--tenant",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="whose records, where several companies share the hub (TRUCKROLL_TENANT, else the"
+        " first)",
     )
     parser.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs"
@@ -138,13 +152,14 @@ def _accounts(commands: Sub) -> None:
     add.add_argument("--sheet", help="sheet of a workbook")
     add.add_argument("--zone", default="", help="IANA zone of its times, as America/New_York")
     add.add_argument(
-        "--private", choices=("yes", "no"), help="whether it may stand in your own network"
+        "--private", choices=("yes", "no"), help="whether it may stand in your own house or network"
     )
     _set_option(add, "another setting of the system")
     _command(group, "list", "accounts:listed", "show the accounts")
     test = _command(group, "test", "accounts:test", "sign in again and look for new parts")
     test.add_argument("name")
-    again = _command(group, "sign-in", "accounts:sign_in", "give a new password")
+    says = "give a new password, or a consent in the browser"
+    again = _command(group, "sign-in", "sign_in:sign_in", says)
     again.add_argument("name")
     _password(again)
     _set_option(again, "another secret of the system")
@@ -252,6 +267,19 @@ def _records(commands: Sub) -> None:
     _recipe_option(conflicts)
 
 
+def _follow(commands: Sub) -> None:
+    says = "what a cancelled, shorter or delayed visit asks for, and doing it"
+    follow = _command(commands, "follow", "follow:follow", says)
+    _recipe_option(follow)
+    acts = follow.add_subparsers(metavar="COMMAND", title="commands")
+    take = _command(acts, "take", "follow:take", "do what an offer says, in one run")
+    take.add_argument("offer", metavar="CODE", help="as  truckroll follow  names it")
+    take.add_argument(
+        "--plan", action="store_true", help="say what would be written; write nothing"
+    )
+    _recipe_option(take)
+
+
 def _checks(commands: Sub) -> None:
     inspect = _command(
         commands,
@@ -265,6 +293,154 @@ def _checks(commands: Sub) -> None:
     inspect.add_argument("--to", dest="end", metavar="DATE", help="the day after the last (+90)")
     inspect.add_argument("--zone", default="", help="IANA zone of times that name none")
     _command(commands, "doctor", "checks:doctor", "check that everything works")
+
+
+def _up(commands: Sub) -> None:
+    up = _command(commands, "up", "up:up", "keep everything in step by itself, until a signal")
+    up.add_argument(
+        "--role",
+        choices=("all", "web", "worker"),
+        default="all",
+        help="what this process does, where several share the database TRUCKROLL_DATABASE (all)",
+    )
+
+
+def _timetable(commands: Sub) -> None:
+    now = _command(commands, "now", "timetable:now", "let what is up read everything now")
+    now.add_argument("recipe", nargs="?", default="")
+    now.add_argument("--complete", action="store_true", help="read completely, not from a cursor")
+    group = _group(commands, "timetable", "what the clock lets happen")
+    _command(group, "list", "timetable:listed", "show the timetable")
+    put = _command(group, "set", "timetable:put", "add a row")
+    when = put.add_mutually_exclusive_group(required=True)
+    when.add_argument("--cron", metavar="SPEC", help="five fields, as '0 6 * * mon-fri'")
+    when.add_argument("--minutes", metavar="LIST", help="minutes of every hour, as 3,18,33,48")
+    when.add_argument("--shift", metavar="SPEC", help="a shift's start, as 'mon-fri 07:30'")
+    put.add_argument("--person", default="", help="the technician whose shift it is")
+    put.add_argument("--zone", default="", help="IANA zone (else the company's)")
+    put.add_argument("--complete", action="store_true", help="read completely: a reconcile")
+    _recipe_option(put)
+    remove = _command(group, "remove", "timetable:remove", "take a row out")
+    remove.add_argument("row", type=int)
+    every = _command(group, "every", "timetable:every", "say how often an account is read at least")
+    every.add_argument("account")
+    every.add_argument("often", metavar="5m", help="as 30s, 5m or 1h; or: usual")
+
+
+def _subscriptions(commands: Sub) -> None:
+    group = _group(commands, "subscriptions", "which systems tell of changes by themselves")
+    show = _command(group, "list", "subscriptions:listed", "show them, and what came")
+    show.add_argument("account", nargs="?", default="")
+    renew = _command(group, "renew", "subscriptions:renew", "make them anew")
+    renew.add_argument("account", nargs="?", default="", help="of one account (else all)")
+    stop = _command(group, "stop", "subscriptions:stop", "stop those of an account")
+    stop.add_argument("account")
+    add = _command(group, "add", "subscriptions:add", "give out what is set up by hand")
+    add.add_argument("account")
+    add.add_argument(
+        "--secret-stdin", action="store_true", help="read the system's secret from standard input"
+    )
+    for one in (show, renew, add):
+        one.add_argument("--url", default="", help="the hub's public address (TRUCKROLL_URL)")
+
+
+def _rights(commands: Sub) -> None:
+    group = _group(commands, "tenant", "companies that share the hub and see nothing of each other")
+    _command(group, "list", "tenants:listed", "show the tenants")
+    for name, says in (("add", "add a tenant"), ("rename", "give the tenant another name")):
+        _command(group, name, f"tenants:{name}", says).add_argument("name")
+    remove = _command(group, "remove", "tenants:remove", "remove a tenant and all that it has here")
+    remove.add_argument("name")
+    remove.add_argument("--yes", default="", metavar="NAME", help="the name again, to be sure")
+    group = _group(commands, "member", "who may work with the hub, and what they may do")
+    _command(group, "list", "members:listed", "show the members")
+    for name, says in (("add", "add a member"), ("set", "say anew what a member may do")):
+        one = _command(group, name, f"members:{name}", says)
+        one.add_argument("name")
+        one.add_argument("--may", action="append", required=True, metavar="PRESET", dest="presets")
+        if name == "add":
+            one.add_argument("--mail", default="")
+            one.add_argument("--person", default="", help="whom they are in the people map")
+    _command(group, "remove", "members:remove", "remove a member").add_argument("name")
+    group = _group(commands, "token", "what programs sign in to the hub's API with")
+    _command(group, "list", "tokens:listed", "show the tokens; never a secret")
+    create = _command(group, "create", "tokens:create", "make a token; it is shown once")
+    create.add_argument("name", help="what you call it")
+    create.add_argument("--member", required=True, help="whose rights it has, at most")
+    create.add_argument("--scope", action="append", default=[], metavar="RIGHT", dest="scopes")
+    create.add_argument("--days", type=int, default=0, help="how long it lives (for ever)")
+    create.add_argument("--also", action="append", default=[], metavar="TENANT")
+    _command(group, "revoke", "tokens:revoke", "end a token").add_argument("token", type=int)
+    audit = _command(commands, "audit", "members:audit", "show who did what")
+    audit.add_argument("word", nargs="?", default="", help="a person, a subject or an act")
+    audit.add_argument("--limit", type=int, default=50)
+
+
+def _keeping(commands: Sub) -> None:
+    backup = _command(commands, "backup", "backup:backup", "save the hub's database in a file")
+    backup.add_argument("file")
+    restore = _command(commands, "restore", "backup:restore", "put a backup back")
+    restore.add_argument("file")
+    restore.add_argument(
+        "--replace", action="store_true", help="in the place of what this hub has now"
+    )
+    says = "make the hub's data fit the installed version"
+    upgrade = _command(commands, "upgrade", "backup:upgrade", says, needs_database=False)
+    upgrade.add_argument(
+        "--programs", default="", metavar="DIR", help="where the older PostgreSQL's programs are"
+    )
+    upgrade.add_argument(
+        "--finish", action="store_true", help="the version before will not be used here again"
+    )
+
+
+def _watch(commands: Sub) -> None:
+    top = _command(commands, "top", "top:show", "show how fresh everything is, and what waits")
+    top.add_argument("--once", action="store_true", help="one glance, then end")
+    promise = _command(
+        commands, "promise", "top:promise", "say how old an account's reads may grow"
+    )
+    promise.add_argument("name", help="the account")
+    promise.add_argument("length", metavar="15m", help="or: default")
+    group = _group(commands, "alerts", "what asks for somebody, and who is told")
+    listed = _command(group, "list", "alerts:listed", "show what asks for somebody")
+    listed.add_argument("--all", action="store_true", help="what is over as well")
+    _command(group, "channels", "alerts:channels", "show over which channels alerts are told")
+    add = _command(group, "add", "alerts:add", "tell alerts over mail, Slack or a webhook")
+    add.add_argument("name", help="what you call it")
+    add.add_argument("kind", help="mail, slack or webhook")
+    says = "a setting: host, port, user, from, to, tls, url, private"
+    _set_option(add, says)
+    says = "read the password, or Slack's address, from standard input"
+    add.add_argument("--secret-stdin", action="store_true", help=says)
+    _command(group, "test", "alerts:test", "send a test over a channel").add_argument("name")
+    _command(group, "remove", "alerts:remove", "remove a channel").add_argument("name")
+    silence = _command(group, "silence", "alerts:silence", "tell nobody of an alert for a while")
+    silence.add_argument("number", type=int, metavar="ALERT")
+    silence.add_argument("--for", dest="length", default="24h", metavar="24h", help="for how long")
+    _webhooks(_group(commands, "webhooks", "other programs that hear of events"))
+
+
+def _webhooks(group: Sub) -> None:
+    add = _command(group, "add", "webhooks:add", "let an address hear of events")
+    add.add_argument("url")
+    says = "a type of event, as record.written; may be given again (else all)"
+    add.add_argument("--event", action="append", default=[], metavar="TYPE", help=says)
+    says = "whether it may stand in your own network"
+    add.add_argument("--private", choices=("yes", "no"), default="no", help=says)
+    _command(group, "list", "webhooks:listed", "show the addresses")
+    for name, says in (
+        ("remove", "forget an address and what waits for it"),
+        ("resume", "go on with a paused address"),
+        ("test", "deliver a test event now"),
+    ):
+        one = _command(group, name, f"webhooks:{name}", says)
+        one.add_argument("number", type=int, metavar="WEBHOOK")
+    log = _command(group, "log", "webhooks:log", "show deliveries and their answers")
+    log.add_argument("webhook", type=int, nargs="?", metavar="WEBHOOK")
+    log.add_argument("--limit", type=int, default=20)
+    again = _command(group, "redeliver", "webhooks:redeliver", "deliver an event once more")
+    again.add_argument("number", type=int, metavar="DELIVERY")
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

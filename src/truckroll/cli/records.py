@@ -130,4 +130,8 @@ async def conflicts(args: Namespace, screen: Screen) -> int:
             indent="  ",
             hang="    ",
         )
+        if one.slots:
+            screen.text(f"free next: {', '.join(one.slots)}", indent="      ", hang="        ")
+        if one.free:
+            screen.text(f"free then: {', '.join(one.free)}", indent="      ", hang="        ")
     return 1 if found else 0

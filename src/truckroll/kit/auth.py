@@ -5,12 +5,12 @@ every other request. A library would bring an HTTP client of its own for those t
 """
 
 import asyncio
+import copy
 import hashlib
 import math
 import secrets
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -20,6 +20,7 @@ import msgspec
 from yarl import URL
 
 from truckroll.kit.errors import GiveUp, OutcomeUnknown, RetryLater, SignIn, VendorError
+from truckroll.kit.grants import Grants, MemoryGrants, Place, Tokens
 from truckroll.kit.http import Response, Transport, open_client
 from truckroll.kit.pace import REAL_TIME, Timing
 from truckroll.kit.xml import read_json
@@ -78,21 +79,7 @@ class ApiKey:
         return False
 
 
-class Tokens(msgspec.Struct, frozen=True):
-    """What an OAuth server granted. Its text form shows none of it.
-
-    `good_until` is the aware UTC instant after which the access token is renewed before use
-    (a little before it expires), or None where the server did not say: then a 401 tells.
-    `more` are further texts of the answer (Salesforce's `instance_url`).
-    """
-
-    access: str
-    refresh: str = ""
-    good_until: datetime | None = None
-    more: dict[str, str] = {}
-
-    def __repr__(self) -> str:
-        return f"Tokens(good_until={self.good_until})"
+TOKEN_TIME = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +169,9 @@ async def granted(app: OAuthApp, form: Mapping[str, str], timing: Timing = REAL_
     transport = Transport(app.token_url, private=app.private)
     async with open_client(transport, system=app.system, timing=timing) as http:
         try:
-            response = await http.request("POST", app.token_url, headers=headers, body=body)
+            response = await http.request(
+                "POST", app.token_url, headers=headers, body=body, timeout=TOKEN_TIME
+            )
         except SignIn as error:
             raise _refusal(app.system, error.body, 401) from None
         except OutcomeUnknown:
@@ -253,60 +242,37 @@ def _refusal(system: str, body: bytes, status: int) -> VendorError:
 
 
 def lasting(app: OAuthApp, refresh_token: str, *, timing: Timing = REAL_TIME) -> "OAuth2":
-    """Return an `Auth` for a refresh token that may be used again and again (Google).
-
-    Access tokens live in memory alone; a person's settings keep the refresh token.
-    """
-    return in_memory(app, Tokens("", refresh_token, _LONG_AGO), timing=timing)
-
-
-def in_memory(
-    app: OAuthApp,
-    tokens: Tokens | None,
-    *,
-    grant: "Grant | None" = None,
-    timing: Timing = REAL_TIME,
-) -> "OAuth2":
-    """Return an `Auth` whose tokens need not be stored, since new ones can be had at any time."""
-
-    async def save(_: Tokens) -> None:
-        """Nothing is kept."""
-
-    async def reload() -> Tokens | None:
-        return None
-
-    return OAuth2(app, tokens, save=save, reload=reload, grant=grant, timing=timing)
+    """Return an `Auth` from a refresh token that a person's consent gave."""
+    return OAuth2(app, Tokens("", refresh_token, _LONG_AGO), timing=timing)
 
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-
-Save = Callable[[Tokens], Awaitable[None]]
-Reload = Callable[[], Awaitable[Tokens | None]]
-Grant = Callable[[], Awaitable[Tokens]]
-Alone = Callable[[], AbstractAsyncContextManager[Any]]
-
-_COOL_SECONDS, _COOL_CAP_SECONDS = 30.0, 3600.0
 _FRESH_SECONDS = 10.0
+_BUSY_SECONDS = 0.2
+# How often somebody else's turn is waited for: longer than its lease lasts.
+_BUSY_TRIES = 300
+
+Grant = Callable[[], Awaitable[Tokens]]
 
 
 class OAuth2:
-    """An `Auth` with tokens that are renewed: once for all who wait, and saved before use.
+    """An `Auth` with tokens that are renewed: once for all who wait, and stored before use.
 
-    `save` stores new tokens durably. `reload` returns the stored ones: another process may have
-    renewed them. `alone` is a lock over all processes that use the account. A failed renewal
-    cools down, from half a minute to an hour: until then the same error is raised without a call.
-    `own` says that the tokens are the app's own (client credentials), not a person's grant;
-    `grant` gives new ones in the system's own way (a signed assertion).
+    `grants` is where all processes keep and find them, `name` in whose name they act there. A
+    failed renewal cools down there, from half a minute to an hour: until then the same error is
+    raised without a call. `own` says that the tokens are the app's own (client credentials), not
+    a person's grant; `grant` gives new ones in the system's own way (a signed assertion), of
+    which `seed` tells one signer from another.
     """
 
     def __init__(
         self,
         app: OAuthApp,
-        tokens: Tokens | None,
+        tokens: Tokens | None = None,
         *,
-        save: Save,
-        reload: Reload,
-        alone: Alone = nullcontext,
+        grants: Grants | None = None,
+        name: str = "",
+        seed: str = "",
         own: bool = False,
         grant: Grant | None = None,
         timing: Timing = REAL_TIME,
@@ -314,20 +280,21 @@ class OAuth2:
         self._app = app
         self._other_grant = grant
         self._tokens = tokens
-        self._save = save
-        self._reload = reload
-        self._alone = alone
+        self._grants = grants or MemoryGrants(timing)
+        self._place = Place(name, _seed(app, tokens, seed))
         self._own = own
         self._timing = timing
         self._renewal: asyncio.Task[None] | None = None
+        self._version = 0
         self._unsaved: Tokens | None = None
-        self._renewed_at = -math.inf
-        self._failure: VendorError | None = None
-        self._failures = 0
-        self._not_before = -math.inf
+        self._replaced_at = -math.inf
 
     def __repr__(self) -> str:
         return f"OAuth2({self._app.system})"
+
+    def keep_in(self, grants: Grants) -> None:
+        """Keep and find the tokens there from now on."""
+        self._grants = grants
 
     async def headers(self) -> Mapping[str, str]:
         """Return the Authorization header, after a renewal where the token is too old.
@@ -340,8 +307,8 @@ class OAuth2:
         return {"Authorization": f"Bearer {self._tokens.access}"}
 
     async def refused(self) -> bool:
-        """Renew after a 401; a 401 right after a renewal was the old token's."""
-        if self._timing.monotonic() - self._renewed_at > _FRESH_SECONDS:
+        """Renew after a 401; a 401 right after one token took another's place was the old one's."""
+        if self._timing.monotonic() - self._replaced_at > _FRESH_SECONDS:
             await self._renewed()
         return True
 
@@ -358,23 +325,41 @@ class OAuth2:
             task.exception()  # it is raised to those who wait; nobody may be left
 
     async def _renew(self) -> None:
-        async with self._alone():
-            if self._unsaved is not None:
-                await self._keep(self._unsaved)
-                return
-            if await self._adopted():
-                return
-            if self._failure is not None and self._timing.monotonic() < self._not_before:
-                raise self._failure
-            try:
-                new = await self._grant()
-            except VendorError as error:
-                if isinstance(error, SignIn) and await self._adopted():
+        """Take over newer tokens, or win the turn and renew; the others wait for the winner."""
+        if self._unsaved is not None and await self._keep(self._unsaved):
+            return
+        for _ in range(_BUSY_TRIES):
+            claim = await self._grants.claim(self._place, self._version, self._timing.now())
+            if claim.kind == "newer" and claim.tokens is not None:
+                if self._adopt(claim.version, claim.tokens):
                     return
-                self._cool_down(error)
-                raise
-            self._unsaved = new
-            await self._keep(new)
+            elif claim.kind == "cooling" and claim.error is not None:
+                raise copy.copy(claim.error)
+            elif claim.kind == "mine":
+                if claim.tokens is not None:
+                    self._tokens = claim.tokens
+                if await self._won():
+                    return
+            else:
+                await self._timing.sleep(_BUSY_SECONDS)
+        raise RetryLater(
+            f"The sign-in of {self._app.system} is being renewed elsewhere and does not come to "
+            "an end; it is tried again by itself."
+        )
+
+    async def _won(self) -> bool:
+        """Ask for new tokens and store them; tell whether they count."""
+        try:
+            new = await self._grant()
+        except VendorError as error:
+            # Somebody who was faster may have used the refresh token up, and stored the new one.
+            claim = await self._grants.claim(self._place, self._version, self._timing.now())
+            if claim.kind == "newer":
+                return False
+            await self._grants.fail(self._place, self._version, error)
+            raise
+        self._unsaved = new
+        return await self._keep(new)
 
     async def _grant(self) -> Tokens:
         if self._other_grant is not None:
@@ -385,32 +370,26 @@ class OAuth2:
             raise SignIn(f"The account of {self._app.system} is not signed in. Sign in again.")
         return await renew(self._app, self._tokens, timing=self._timing)
 
-    async def _adopted(self) -> bool:
-        """Take over tokens that somebody else stored meanwhile; tell whether they are good."""
-        stored = await self._reload()
-        if stored is None or stored == self._tokens:
-            return False
-        self._tokens = stored
-        if self._old(stored):
-            return False
-        self._use(stored)
-        return True
+    async def _keep(self, tokens: Tokens) -> bool:
+        now = self._timing.now()
+        version = await self._grants.keep(self._place, self._version, tokens, now)
+        self._unsaved = None
+        return version is not None and self._adopt(version, tokens)
+
+    def _adopt(self, version: int, tokens: Tokens) -> bool:
+        """Use tokens from now on; tell whether they are good."""
+        self._version = version
+        if self._tokens is not None and self._tokens.access:
+            self._replaced_at = self._timing.monotonic()
+        self._tokens = tokens
+        return not self._old(tokens)
 
     def _old(self, tokens: Tokens) -> bool:
         return tokens.good_until is not None and tokens.good_until <= self._timing.now()
 
-    async def _keep(self, tokens: Tokens) -> None:
-        await self._save(tokens)
-        self._unsaved = None
-        self._use(tokens)
 
-    def _use(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-        self._renewed_at = self._timing.monotonic()
-        self._failure, self._failures, self._not_before = None, 0, -math.inf
-
-    def _cool_down(self, error: VendorError) -> None:
-        self._failure = error
-        self._failures += 1
-        wait = min(_COOL_CAP_SECONDS, _COOL_SECONDS * 2.0 ** min(self._failures - 1, 10))
-        self._not_before = self._timing.monotonic() + wait
+def _seed(app: OAuthApp, tokens: Tokens | None, more: str) -> str:
+    """Return a digest of what a person gave, from which the tokens grow."""
+    given = (app.token_url, app.client_id, app.client_secret, *app.scopes, more)
+    text = msgspec.json.encode((*given, tokens.refresh if tokens else ""))
+    return hashlib.sha256(text).hexdigest()

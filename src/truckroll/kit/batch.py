@@ -98,7 +98,7 @@ class Sender(Protocol):
         """Renew the proof of identity after a 401; see `Client.renewed`."""
         ...
 
-    def pause(self, response: Response, tries: int, waited: float) -> float:
+    async def pause(self, response: Response, tries: int, waited: float) -> float:
         """Hold the account as an answer asks; see `Client.pause`."""
         ...
 
@@ -164,7 +164,7 @@ class Gatherer:
                 continue
             if not outcomes.asks_for_pause(outcome, self._client.busy):
                 break
-            waited = self._client.pause(outcome, tries, waited)
+            waited = await self._client.pause(outcome, tries, waited)
         if outcomes.is_answer(outcome.status):
             return outcome
         raise outcomes.failed(self._client.system, outcome.status, unknown=True)

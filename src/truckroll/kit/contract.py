@@ -12,8 +12,12 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from truckroll.kit.auth import OAuthApp
+from truckroll.kit.handshakes import Handshake
 from truckroll.kit.http import Http, Transport
 from truckroll.kit.normal import Stored
+from truckroll.kit.proofs import Arrival, Proof
+from truckroll.kit.push import Hint, Odd, Subscribed, Wanted
 from truckroll.model.records import Fields
 
 Authority = Literal["client id", "create key", "upsert", "marker search", "once"]
@@ -221,6 +225,44 @@ class Resource:
         return {**self.notifies, **(self.notifies_by(settings) if self.notifies_by else {})}
 
 
+Subscribe = Callable[[Session, Scope, Wanted], Awaitable[Subscribed]]
+Renew = Callable[[Session, Scope, Subscribed, Wanted], Awaitable[Subscribed]]
+Stop = Callable[[Session, Scope, Subscribed], Awaitable[None]]
+Alive = Callable[[Session, Scope, Subscribed], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """How a system tells of changes by itself.
+
+    `proof` is how its pushes are proven, `delivery_id` what tells one delivery from another ("" or
+    None: the body and the headers `keep` do). `keep` are headers (lower case) that are kept with
+    the body. `parts` finds what a push concerns; None: the whole of what was subscribed to.
+
+    `subscribe` makes a subscription to a scope; None: it is set up by hand at the system, with
+    the address and the secret that the hub gives out, for an account as a whole. `renew` makes
+    one last longer; None: a new one is made, then the old one stopped. `stop` may raise Gone.
+    `alive` asks the system whether it still has one, every `look_every`. `silent_after` is how
+    long a live one is ever silent, where the system sends signs of life. `lifetime` is what is
+    expected where the system does not say when one ends. Larger pushes than `most_bytes` are
+    turned away.
+    """
+
+    proof: Proof
+    delivery_id: Callable[[Arrival], str] | None = None
+    keep: tuple[str, ...] = ()
+    parts: Callable[[Arrival], Sequence[Hint | Odd]] | None = None
+    handshake: Handshake | None = None
+    subscribe: Subscribe | None = None
+    renew: Renew | None = None
+    stop: Stop | None = None
+    alive: Alive | None = None
+    look_every: timedelta = timedelta(minutes=15)
+    silent_after: timedelta | None = None
+    lifetime: timedelta | None = None
+    most_bytes: int = 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A question to the person who adds an account."""
@@ -232,11 +274,29 @@ class Setting:
     default: str = ""
 
 
+# Asked wherever a person says an address: else nothing of the hub's own network is reached.
+PRIVATE = Setting(
+    "private",
+    "May it stand in your own house or network? (yes or no)",
+    required=False,
+    default="no",
+)
+
+
+def is_private(settings: Mapping[str, str]) -> bool:
+    """Tell whether a person allowed addresses in their own house or network."""
+    return settings.get(PRIVATE.name, "").strip().lower() == "yes"
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """A system: how to reach it, what to ask a person, and what it holds.
 
-    `part` is what a scope of it is called in a sentence ("calendar", "tenant").
+    `part` is what a scope of it is called in a sentence ("calendar", "tenant"). `who` returns
+    whose the account is, as the system names them (a mail address). `consent` gives, from an
+    account's settings, the app to which a person grants access in a browser; None where the
+    account signs in otherwise. Its refresh token is the secret setting `refresh_token`.
+    `push` is how it tells of changes by itself, None where it does not.
     """
 
     system: str
@@ -247,6 +307,9 @@ class Connector:
     resources: Mapping[str, Resource]
     facts: Mapping[str, Any] = field(default_factory=dict)
     part: str = "part"
+    who: Callable[[Session], Awaitable[str]] | None = None
+    consent: Callable[[Mapping[str, str]], OAuthApp | None] | None = None
+    push: Push | None = None
 
     def resource(self, kind: str) -> Resource:
         """Return the resource of a kind; raises KeyError where the system has none."""

@@ -2,26 +2,38 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import aiohttp
-import msgspec
 from yarl import URL
 
-from truckroll.kit import outcomes
+from truckroll.kit import breaker, outcomes, watch
 from truckroll.kit.addresses import CheckedResolver, Lookup, checked_url, same_site, system_lookup
 from truckroll.kit.answers import Response, expect
-from truckroll.kit.batch import Batch, Gatherer, Outgoing
+from truckroll.kit.batch import Gatherer, Outgoing
 from truckroll.kit.bodies import BrokenError, TooBigError, joined_headers, read_body
-from truckroll.kit.errors import GiveUp
-from truckroll.kit.pace import REAL_TIME, Gate, Pace, Timing, backoff, jittered, retry_after
+from truckroll.kit.errors import GiveUp, SignIn
+from truckroll.kit.gate import Gate, HeldBackError, Turn
+from truckroll.kit.grants import Grants
+from truckroll.kit.pace import REAL_TIME, Limit, Pace, Timing, backoff, jittered, retry_after
 from truckroll.kit.secrets import redact
 from truckroll.kit.tls import no_tls, refused_certificate, tls_context
+from truckroll.kit.transport import (
+    ActingAuth,
+    Auth,
+    Cost,
+    Http,
+    KeepsTokens,
+    Limits,
+    QueryAuth,
+    Transport,
+)
 
 __all__ = [
     "REPEATABLE",
@@ -29,7 +41,11 @@ __all__ = [
     "Auth",
     "Call",
     "Client",
+    "Cost",
+    "Gates",
     "Http",
+    "KeepsTokens",
+    "Limit",
     "Limits",
     "Offline",
     "Pace",
@@ -40,110 +56,7 @@ __all__ = [
     "open_client",
 ]
 
-
-class Limits(msgspec.Struct, frozen=True):
-    """Bounds on everything that is read from a system.
-
-    `total_seconds` bounds one attempt. `tries` is how often a repeatable request is sent.
-    `patience_seconds` is how long a request waits for itself when the system asks for a pause;
-    a longer pause is the caller's.
-    """
-
-    body_bytes: int = 64 * 1024 * 1024
-    inflate_ratio: int = 200
-    pages: int = 10_000
-    redirects: int = 5
-    connect_seconds: float = 10.0
-    total_seconds: float = 120.0
-    tries: int = 3
-    patience_seconds: float = 30.0
-
-
-class Auth(Protocol):
-    """Proves who we are; `headers` may fetch or refresh a token, `refused` learns of a 401."""
-
-    async def headers(self) -> Mapping[str, str]:
-        """Return the headers that go with every request."""
-        ...
-
-    async def refused(self) -> bool:
-        """Return whether a new attempt makes sense (a token was renewed)."""
-        ...
-
-
-@runtime_checkable
-class QueryAuth(Protocol):
-    """An Auth that (also) proves itself in the address, as some systems want their key."""
-
-    async def query(self) -> Mapping[str, str]:
-        """Return what is added to the query of each request."""
-        ...
-
-
-@runtime_checkable
-class ActingAuth(Protocol):
-    """An Auth that can also prove that we act in the name of others (delegation)."""
-
-    def acting(self, whom: str) -> Auth:
-        """Return the proof for acting in the name of a person (their mail address)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """How a system is reached: base address, proof of identity, pace and limits.
-
-    `private` allows addresses inside the house (an account's choice by a person), `ca_file` adds a
-    certificate authority of the person's own. `same_host_redirects` keeps redirects within the
-    registrable domain; where it is False they may leave it, but the proof of identity does not go
-    along. `also` are further addresses of the same system that may have it. `busy` recognises
-    answers that ask for a pause beside 429 and 503. `batch` says how writes that are under way at
-    the same time are sent in one request.
-    """
-
-    base_url: str
-    auth: Auth | None = None
-    pace: Pace = field(default_factory=Pace)
-    limits: Limits = field(default_factory=Limits)
-    private: bool = False
-    ca_file: str = ""
-    same_host_redirects: bool = True
-    also: tuple[str, ...] = ()
-    busy: outcomes.Busy | None = None
-    batch: Batch | None = None
-
-
-class Http(Protocol):
-    """Requests of one account: paced, counted, limited, and refused inside the house."""
-
-    @property
-    def calls(self) -> int:
-        """Requests sent so far, every attempt counted."""
-        ...
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        repeatable: bool | None = None,
-        timeout: timedelta | None = None,  # noqa: ASYNC109 -- a bound on the whole exchange
-        whom: str = "",
-    ) -> Response:
-        """Send one request and return the answer, whatever its status below 500 but 401 and 429.
-
-        `url` is absolute or relative to the transport's base. `repeatable` (default: by method;
-        GET, HEAD, OPTIONS, PROPFIND, REPORT are) says that a lost answer may be asked for
-        again; such a request is tried up to three times. 501, 505 and 507 are answers too: the
-        request was surely not carried out. `whom` is in whose name it is made, where the account
-        may act for others. Raises SignIn (401 after one renewed
-        attempt), RetryLater (429, 503 and 5xx with their Retry-After; no connection),
-        OutcomeUnknown (answer lost or 5xx where the request is not repeatable and was sent),
-        GiveUp (address refused, certificate refused, unknown host).
-        """
-        ...
+Gates = Callable[[Pace, Timing], Gate]
 
 
 class Call(NamedTuple):
@@ -253,7 +166,9 @@ class Client:
         verb, target = method.upper(), self._join(self._base, url)
         again = verb in REPEATABLE if repeatable is None else repeatable
         whom = whom if isinstance(self._transport.auth, ActingAuth) else ""
-        if self._gatherer is not None and not (alone or again or timeout):
+        # A batch that gets no answer leaves all its writes in doubt, and each is looked up.
+        single = alone or again or timeout or self._gate.shaky
+        if self._gatherer is not None and not single:
             return await self._gatherer.send(Outgoing(verb, target, headers or {}, body, whom))
         job = _Job(verb, target, headers or {}, body, again, whom, weight)
         try:
@@ -283,6 +198,7 @@ class Client:
         while True:
             tries += 1
             last = tries >= self._limits.tries
+            watch.count("retries", int(tries > 1), system=self.system)
             try:
                 response = await self._follow(job)
             except _LostError as lost:
@@ -293,10 +209,11 @@ class Client:
                 continue
             if response.status == 401:  # noqa: PLR2004 -- statuses are best known by number
                 if renewed or not await self.renewed(job.whom):
-                    raise outcomes.not_signed_in(self.system, self.account, response.body)
+                    error = outcomes.not_signed_in(self.system, self.account, response.body)
+                    raise await self._signed_out(error, job.whom)
                 renewed = True
             elif outcomes.asks_for_pause(response, self.busy):
-                job.waited = self.pause(response, tries, job.waited)
+                job.waited = await self.pause(response, tries, job.waited)
             elif outcomes.is_answer(response.status):
                 return response
             elif last or not job.repeatable:
@@ -307,13 +224,22 @@ class Client:
     async def renewed(self, whom: str = "") -> bool:
         """Renew the proof of identity after a 401; return whether another attempt makes sense."""
         auth = self._auth(whom)
-        return auth is not None and await auth.refused()
+        try:
+            return auth is not None and await auth.refused()
+        except SignIn as error:
+            raise await self._signed_out(error, whom) from None
 
     def _auth(self, whom: str) -> Auth | None:
         auth = self._transport.auth
         return auth.acting(whom) if whom and isinstance(auth, ActingAuth) else auth
 
-    def pause(self, response: Response, tries: int, waited: float) -> float:
+    async def _signed_out(self, error: SignIn, whom: str) -> SignIn:
+        """Note that the account must be signed in again; whom it acts for is another matter."""
+        if not whom:
+            await self._gate.tell(partial(breaker.signed_out, says=error.says))
+        return error
+
+    async def pause(self, response: Response, tries: int, waited: float) -> float:
         """Hold the account as long as it was asked to; raise RetryLater for a long pause.
 
         `waited` are the seconds that the request has waited before; the new sum is returned.
@@ -325,7 +251,7 @@ class Client:
         )
         chance = self._timing.chance()
         seconds = max(jittered(asked or timedelta(0), chance), backoff(tries, chance))
-        self._gate.pause(seconds)
+        await self._gate.pause(seconds)
         waited += seconds
         unsaid = asked is None and tries >= self._limits.tries
         if unsaid or waited > self._limits.patience_seconds:
@@ -369,23 +295,52 @@ class Client:
         return ours and not downgraded
 
     async def _attempt(self, job: _Job, method: str, url: URL, body: bytes) -> Response:
-        """Send once. Raises _LostError where no usable answer came back."""
-        headers, target = await self._proven(job, url)
-        if self._gate.paused > self._limits.patience_seconds:
-            raise outcomes.paused(self.system, self._gate.paused)
-        async with self._gate.turn(job.weight):
-            self._calls += 1
-            started, status = self._timing.monotonic(), 0
-            try:
-                async with asyncio.timeout(self._limits.total_seconds):
-                    response = await self._exchange(job, method, target, headers, body)
-                status = response.status
-                return replace(response, url=str(url))  # not the one with a key in its query
-            except TimeoutError:
-                raise _LostError(_SLOW, sent=job.sent) from None
-            finally:
-                ms = round((self._timing.monotonic() - started) * 1000)
-                self.log.append(Call(method, redact(url.raw_path), status, ms))
+        """Send once, in turn. Raises _LostError where no usable answer came back."""
+        cost = self._transport.cost
+        points = cost.asks(method, url, body) if cost else 0.0
+        patience = self._limits.patience_seconds
+        turn = self._gate.turn(job.weight, points=points, whom=job.whom, patience=patience)
+        try:
+            async with turn as mine:
+                response = await self._sent(job, mine, method, url, body)
+                took = cost.took(response) if cost else None
+                if took is not None and took < points:
+                    await self._gate.spare(points - took, job.whom)
+                return response
+        except HeldBackError as held:
+            raise outcomes.held_back(self.system, held) from None
+
+    async def _sent(self, job: _Job, turn: Turn, method: str, url: URL, body: bytes) -> Response:
+        """Send, log, and tell the breaker how the system answered."""
+        headers, target = await self._proven_or_out(job, turn, url)
+        self._calls += 1
+        started, response = self._timing.monotonic(), Response(0, {}, b"", "")
+        try:
+            async with asyncio.timeout(self._limits.total_seconds):
+                response = await self._exchange(job, method, target, headers, body)
+        except (TimeoutError, _LostError) as error:
+            lost = error if isinstance(error, _LostError) else _LostError(_SLOW, sent=job.sent)
+            await turn.failed(f"{self.system} {lost.says}")
+            raise lost from None
+        finally:
+            ms = round((self._timing.monotonic() - started) * 1000)
+            self.log.append(Call(method, redact(url.raw_path), response.status, ms))
+            watch.called(self.account, self.system, response.status, response.headers)
+        if not outcomes.is_answer(response.status) and not outcomes.asks_for_pause(
+            response, self.busy
+        ):
+            await turn.failed(f"{self.system} has failures of its own")
+        elif response.status != 401:  # noqa: PLR2004 -- a renewed sign-in decides about that one
+            await turn.well()
+        return replace(response, url=str(url))  # not the one with a key in its query
+
+    async def _proven_or_out(self, job: _Job, turn: Turn, url: URL) -> tuple[dict[str, str], URL]:
+        try:
+            return await self._proven(job, url)
+        except SignIn as error:
+            if not job.whom:
+                await turn.signed_out(error.says)
+            raise
 
     async def _proven(self, job: _Job, url: URL) -> tuple[dict[str, str], URL]:
         """Return headers and address with the proof of identity, where the site may have it."""
@@ -450,17 +405,22 @@ async def open_client(
     *,
     system: str,
     account: str = "",
-    gate: Gate | None = None,
+    gates: Gates | None = None,
+    grants: Grants | None = None,
     timing: Timing = REAL_TIME,
     lookup: Lookup = system_lookup,
 ) -> AsyncIterator[Client]:
     """Open the connections of one account for as long as the context lasts.
 
-    `system` and `account` are the names used in sentences. `gate` is shared by clients of one
-    account; by default the client has its own, from the transport's pace. Raises GiveUp where
-    the base address or the certificate authority cannot be used.
+    `system` and `account` are the names used in sentences. `gates` gives the gate that all
+    clients of the account share; by default the client has its own, from the transport's pace.
+    `grants` is where the account's tokens are kept, by default in memory alone. Raises GiveUp
+    where the base address or the certificate authority cannot be used.
     """
     pace = transport.pace
+    if grants is not None and isinstance(transport.auth, KeepsTokens):
+        transport.auth.keep_in(grants)
+    gate = (gates or Gate)(pace, timing)
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_mark_sent)
     session = aiohttp.ClientSession(
@@ -483,11 +443,14 @@ async def open_client(
             transport,
             system=system,
             account=account,
-            gate=gate or Gate(pace.per_second, pace.concurrency, timing),
+            gate=gate,
             timing=timing,
         )
         with closing(client):
-            yield client
+            try:
+                yield client
+            finally:
+                await gate.close()
 
 
 async def _mark_sent(

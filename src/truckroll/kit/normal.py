@@ -34,11 +34,13 @@ class Stored(msgspec.Struct, frozen=True):
     `limit` cuts a text after so many characters. `trim` takes blanks off both ends. `as_text`
     keeps of an address or contact only its one-line text. `plain` drops HTML to text. `lower`
     makes small letters. `no_emoji` drops emoji. `minutes` rounds times down to whole minutes.
-    `omits_empty` keeps no empty value: it is read back as unknown (None). `words` are pairs: the
-    first word is kept as the second (a system with fewer statuses).
+    `omits_empty` keeps no empty value: it is read back as unknown (None). `default` is what a
+    system shows where it holds nothing: to it, nothing and that value are one. `words` are pairs:
+    the first word is kept as the second (a system with fewer statuses).
 
     They are applied in the order words, as_text, plain, no_emoji, lower, trim, limit, trim,
-    minutes, omits_empty; to each part of an address or contact and to each item of a list.
+    minutes, omits_empty, default; to each part of an address or contact and to each item of a
+    list.
     """
 
     limit: int | None = None
@@ -49,6 +51,7 @@ class Stored(msgspec.Struct, frozen=True):
     no_emoji: bool = False
     minutes: bool = False
     omits_empty: bool = False
+    default: str | None = None
     words: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -59,14 +62,15 @@ class Stored(msgspec.Struct, frozen=True):
 
 LOSSLESS = Stored()
 # Calendars know three statuses of an event (RFC 5545 section 3.8.1.11; Google's schema Event): a
-# visit that goes on is a confirmed one.
+# visit that goes on is a confirmed one, and so is an event of which none says anything (Google's
+# schema Event: "This is the default status"; RFC 5545 names no other meaning of its absence).
 EVENT_STATUS = Stored(
     words=tuple(
         (status, "confirmed")
         for status in STATUSES
         if status not in {"tentative", "confirmed", "cancelled"}
     ),
-    omits_empty=True,
+    default="confirmed",
 )
 
 
@@ -94,7 +98,9 @@ def stored(how: Stored, value: Value) -> Value:
         value = _over_texts(value, lambda text: _stored_text(how, text))
     if how.minutes:
         value = _floored(value)
-    return None if how.omits_empty and _empty(value) else value
+    if _empty(value) and (how.omits_empty or how.default is not None):
+        return how.default
+    return value
 
 
 def _over_texts(value: Value, change: Callable[[str], str]) -> Value:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from truckroll.kit.answers import Response
 from truckroll.kit.errors import OutcomeUnknown, RetryLater, SignIn, VendorError
+from truckroll.kit.gate import HeldBackError
 
 Busy = Callable[[Response], bool]
 BY_ITSELF = "; it is tried again by itself"
@@ -53,6 +54,25 @@ def paused(system: str, seconds: float, status: int | None = None) -> RetryLater
         f"{system} asked for a pause; it goes on by itself after {_length(seconds)}{code}.",
         after=timedelta(seconds=seconds),
     )
+
+
+def held_back(system: str, held: HeldBackError) -> VendorError:
+    """Return the error for an attempt that was not made; `after` says when it may be."""
+    after = timedelta(seconds=held.seconds)
+    match held.why:
+        case "paused":
+            return paused(system, held.seconds)
+        case "sign_in":
+            return SignIn(held.says)
+        case "down":
+            says = held.says or f"{system} does not answer"
+            return RetryLater(f"{says}; it is asked again after {_length(held.seconds)}.", after)
+        case _:
+            return RetryLater(
+                f"What {system} allows in this time is used up; it goes on by itself after "
+                f"{_length(held.seconds)}.",
+                after,
+            )
 
 
 def _length(seconds: float) -> str:

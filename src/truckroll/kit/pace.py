@@ -1,14 +1,15 @@
-"""How fast an account may be asked: requests a second, at one time, pauses asked for."""
+"""How fast an account may be asked, as a system's sheet says it; what a system asks to wait."""
 
 import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Literal
 
 LONGEST_PAUSE = timedelta(hours=24)
 
@@ -34,12 +35,77 @@ class Timing:
 REAL_TIME = Timing()
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What a system allows: `amount` of requests or points in any stretch of `per_seconds`.
+
+    `of` says who shares it: an `account`; each `user` in whose name it acts; an `app` or an `ip`,
+    whichever accounts and tenants use them, told apart by `key` (a client id). `burst` is how
+    many may go at once after idle time, by default a twentieth of the amount; what a burst may
+    take is put aside in the rate, so that no stretch of time ever holds more than `amount`.
+    `bucket` is for a system that counts otherwise: by a bucket of that size, which `amount` in
+    `per_seconds` refill; no stretch of time is counted then.
+    """
+
+    amount: float
+    per_seconds: float = 1.0
+    of: Literal["account", "user", "app", "ip"] = "account"
+    unit: Literal["requests", "points"] = "requests"
+    key: str = ""
+    burst: float | None = None
+    bucket: float | None = None
+
+    @cached_property
+    def at_once(self) -> float:
+        """How many may go at once after idle time."""
+        if self.bucket is not None:
+            return max(1.0, self.bucket)
+        wanted = self.amount / 20 if self.burst is None else self.burst
+        return max(1.0, min(wanted, self.amount / 2))
+
+    @cached_property
+    def hold_seconds(self) -> float:
+        """For how long a process may keep what it borrowed of the budget."""
+        stretch = self.at_once * self.interval if self.bucket is not None else self.per_seconds
+        return min(1.0, stretch / 20) if self.at_once > 1 else 0.0
+
+    @cached_property
+    def interval(self) -> float:
+        """Seconds from one to the next at the full rate.
+
+        A stretch holds at most `at_once - 1` and one more per interval; what is used later than
+        it was taken lengthens the stretch by the hold.
+        """
+        if self.amount < 1 or self.bucket is not None:
+            return self.per_seconds / self.amount
+        return (self.per_seconds + self.hold_seconds) / (self.amount - self.at_once + 1)
+
+    @cached_property
+    def chunk(self) -> float:
+        """How many are borrowed at one time: what the full rate uses up within the hold."""
+        return max(1.0, math.floor(self.hold_seconds / self.interval))
+
+    def budget(self, whom: str = "") -> str:
+        """Return the name of the budget that a request in somebody's name draws on."""
+        person = whom if self.of == "user" else ""
+        return f"{self.of} {self.amount:g}/{self.per_seconds:g}s {self.unit} {self.key} {person}"
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What an account allows: requests a second (None: unknown) and at one time."""
+    """What an account allows: requests a second (None: unknown), at one time, and further limits.
+
+    `per_second` is the simple form of one limit of the account.
+    """
 
     per_second: float | None = None
     concurrency: int = 8
+    limits: tuple[Limit, ...] = ()
+
+    def all_limits(self) -> tuple[Limit, ...]:
+        """Return all limits, the simple form among them."""
+        simple = () if self.per_second is None else (Limit(self.per_second),)
+        return (*simple, *self.limits)
 
 
 def retry_after(value: str | None, *, now: datetime, date: str | None = None) -> timedelta | None:
@@ -85,52 +151,3 @@ def backoff(attempt: int, chance: float, *, first: float = 0.5, cap: float = 30.
 def jittered(wait: timedelta, chance: float) -> float:
     """Return a wait in seconds, never shorter than asked for and up to a tenth longer."""
     return wait.total_seconds() * (1 + chance / 10)
-
-
-class Gate:
-    """What every request of one account passes: never faster, never more at one time.
-
-    `per_second` None is no known limit. A burst of one second's worth is allowed.
-    """
-
-    def __init__(
-        self, per_second: float | None, concurrency: int, timing: Timing = REAL_TIME
-    ) -> None:
-        self._per_second = per_second
-        self._timing = timing
-        self._slots = asyncio.Semaphore(concurrency)
-        self._burst = max(1.0, per_second or 1.0)
-        self._tokens = self._burst
-        self._filled_at = timing.monotonic()
-        self._paused_until = -math.inf
-
-    @property
-    def paused(self) -> float:
-        """Seconds for which the system has asked the account to wait, still to come."""
-        return max(0.0, self._paused_until - self._timing.monotonic())
-
-    def pause(self, seconds: float) -> None:
-        """Hold every further request of the account for so long; never shortens a pause."""
-        self._paused_until = max(self._paused_until, self._timing.monotonic() + seconds)
-
-    @asynccontextmanager
-    async def turn(self, weight: int = 1) -> AsyncIterator[None]:
-        """Wait for a turn and hold it while one request is out.
-
-        `weight` is how many requests the system counts it as (the parts of a batch).
-        """
-        async with self._slots:
-            wait = max(self._reserve(weight), self.paused)
-            if wait > 0:
-                await self._timing.sleep(wait)
-            yield
-
-    def _reserve(self, weight: int) -> float:
-        """Take tokens, which may lie in the future; return the seconds until they are there."""
-        if self._per_second is None:
-            return 0.0
-        now = self._timing.monotonic()
-        grown = (now - self._filled_at) * self._per_second
-        self._tokens = min(self._burst, self._tokens + grown) - weight
-        self._filled_at = now
-        return max(0.0, -self._tokens / self._per_second)

@@ -33,7 +33,21 @@ _PATTERNS = (
         ),
         rf"\1\2{HIDDEN}",
     ),
+    (re.compile(r"\btkr_[A-Za-z0-9_-]{8,}"), HIDDEN),  # the hub's own API tokens
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), HIDDEN),
+    # Forms that say what they are: Standard Webhooks, Slack, Google, PEM (RFC 7468).
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{8,}"), HIDDEN),
+    (re.compile(r"(?i)(\bhooks\.slack(?:-gov)?\.com/)[^\s'\"<>]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"\bxox[a-z]-[A-Za-z0-9+/-]{8,}"), HIDDEN),
+    (re.compile(r"\bya29\.[A-Za-z0-9+/_-]{10,}|\b1//[A-Za-z0-9_-]{20,}"), HIDDEN),
+    (re.compile(r"\bAIza[A-Za-z0-9_-]{30,}"), HIDDEN),
+    (
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+            re.DOTALL,
+        ),
+        HIDDEN,
+    ),
 )
 _SECRET_NAME = re.compile(rf"(?i)(?:^|[_-])(?:{_NAMES}|cookie)$")
 
@@ -43,7 +57,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Each secret is also found in its URL-encoded forms. Header values of Authorization and
     Cookie, bearer and basic tokens, user:password@ in addresses, JSON Web Tokens, and values of
-    names such as access_token, api_key or password are replaced by `[hidden]`.
+    names such as access_token, api_key or password are replaced by `[hidden]`, as are tokens
+    and keys in a form of their own (Slack's, Google's, Standard Webhooks', PEM).
     """
     for secret in sorted(_forms(secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)

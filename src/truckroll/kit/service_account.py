@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from truckroll.kit.auth import OAuth2, OAuthApp, Tokens, granted, in_memory
+from truckroll.kit.auth import OAuth2, OAuthApp, granted
 from truckroll.kit.errors import GiveUp, HoldRecord, RetryLater, SignIn
+from truckroll.kit.grants import Grants, Tokens
 from truckroll.kit.pace import REAL_TIME, Timing
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -40,6 +41,11 @@ class ServiceKey(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"ServiceKey({self.client_email})"
+
+    @property
+    def project(self) -> str:
+        """The project that the account belongs to, as its mail address names it."""
+        return self.client_email.partition("@")[2]
 
 
 def read_key(text: str, system: str) -> ServiceKey:
@@ -122,6 +128,7 @@ class ServiceAccount:
     private: bool = False
     timing: Timing = REAL_TIME
     _people: dict[str, OAuth2] = field(default_factory=dict, repr=False)
+    _kept_in: list[Grants] = field(default_factory=list, repr=False)
 
     async def headers(self) -> Mapping[str, str]:
         """Return the Authorization header of the subject; raises what the token call raises."""
@@ -138,8 +145,23 @@ class ServiceAccount:
             async def grant() -> Tokens:
                 return await self._granted(whom)
 
-            self._people[whom] = in_memory(self._app, None, grant=grant, timing=self.timing)
+            made = OAuth2(
+                self._app,
+                name=whom,
+                seed=f"{self.key.client_email} {self.key.private_key_id} {' '.join(self.scopes)}",
+                grant=grant,
+                timing=self.timing,
+            )
+            if self._kept_in:
+                made.keep_in(self._kept_in[0])
+            self._people[whom] = made
         return self._people[whom]
+
+    def keep_in(self, grants: Grants) -> None:
+        """Keep everybody's tokens there from now on."""
+        self._kept_in[:] = [grants]
+        for one in self._people.values():
+            one.keep_in(grants)
 
     @property
     def _app(self) -> OAuthApp:

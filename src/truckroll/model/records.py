@@ -6,14 +6,15 @@ system, and an empty value (`""`, `()`) was cleared by somebody.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from truckroll.model.time import AllDay, Timed, same_when, zone_info
+from truckroll.model.time import AllDay, Timed, instant, same_when, zone_info
 
 
-class Address(msgspec.Struct, frozen=True, tag="address", omit_defaults=True):
+class Address(msgspec.Struct, frozen=True, tag="address", omit_defaults=True, gc=False):
     """A place: free `text`, its postal parts, and coordinates in degrees, as far as known."""
 
     text: str = ""
@@ -35,14 +36,14 @@ class Address(msgspec.Struct, frozen=True, tag="address", omit_defaults=True):
         return ", ".join(part for part in parts if part)
 
 
-class Money(msgspec.Struct, frozen=True, tag="money"):
+class Money(msgspec.Struct, frozen=True, tag="money", gc=False):
     """An amount in the currency's minor unit (cents) with its ISO 4217 code."""
 
     minor: int
     currency: str
 
 
-class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
+class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True, gc=False):
     """Whom to call on site."""
 
     name: str = ""
@@ -139,11 +140,16 @@ class Kind(msgspec.Struct, frozen=True):
 def _start_key(fields: Fields) -> str | None:
     when = fields.get("when")
     if isinstance(when, Timed):
-        text = when.begins.isoformat(timespec="seconds")  # strftime takes five times as long
-        return text.removesuffix("+00:00").replace("-", "").replace(":", "") + "Z"
+        return _instant_key(when.start, when.zone, when.fold)
     if isinstance(when, AllDay):
         return when.start.strftime("%Y%m%d")
     return None
+
+
+@lru_cache(maxsize=8192)  # visits share their starts
+def _instant_key(start: datetime, zone: str, fold: int) -> str:
+    text = instant(start, zone, fold).isoformat(timespec="seconds")  # strftime is slow
+    return text.removesuffix("+00:00").replace("-", "").replace(":", "") + "Z"
 
 
 APPOINTMENT = Kind(
@@ -167,9 +173,12 @@ APPOINTMENT = Kind(
         "category": "a label of the system",
         "link": "a web address that leads back to it",
         "guests": "who is invited to it, by mail address; read only",
+        "window": "between which times it was promised to begin; read only",
+        "organizer": "whose event it is, by mail address; read only",
     },
     types={
         "when": (Timed, AllDay),
+        "window": (Timed,),
         "occurrences": (Occurrences,),
         "people": (tuple,),
         "guests": (tuple,),
@@ -195,6 +204,7 @@ STATUSES = (
 )
 
 
+@lru_cache(maxsize=4096)  # few people have many visits
 def person_text(name: str) -> str:
     """Return how a person is named in a sentence: without the mail address behind the name."""
     said, _, mail = name.rpartition(" <")

@@ -30,7 +30,7 @@ def wall(at: datetime, zone: str) -> tuple[datetime, int]:
     return local.replace(tzinfo=None, fold=0), local.fold
 
 
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A recurrence: RRULE values and extra starts, both in canonical text.
 
     `rrule` holds RFC 5545 RRULE values (upper case, parts sorted with FREQ first, UNTIL as
@@ -43,7 +43,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rdate: tuple[str, ...] = ()
 
 
-class Timed(msgspec.Struct, frozen=True, tag="timed", omit_defaults=True):
+class Timed(msgspec.Struct, frozen=True, tag="timed", omit_defaults=True, gc=False):
     """A stretch of time that begins at a wall time of a zone.
 
     `start` is naive wall time in `zone` (IANA; `UTC` only where the source said UTC). The end
@@ -70,7 +70,7 @@ class Timed(msgspec.Struct, frozen=True, tag="timed", omit_defaults=True):
         return instant(last, self.zone, self.fold) + timedelta(seconds=self.seconds)
 
 
-class AllDay(msgspec.Struct, frozen=True, tag="days", omit_defaults=True):
+class AllDay(msgspec.Struct, frozen=True, tag="days", omit_defaults=True, gc=False):
     """Whole days, `start` to `end` (exclusive). No zone is ever attached."""
 
     start: date

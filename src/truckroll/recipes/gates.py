@@ -14,6 +14,8 @@ from truckroll.model.recurrence import occurrences
 from truckroll.model.time import AllDay, Timed, When, instant, zone_info
 from truckroll.recipes.mirror import GateContext, Problem
 
+_DAY = timedelta(days=1)  # no zone is further from UTC
+
 # How far ahead a series without a near visit is searched for its next one.
 _SERIES_HORIZON = timedelta(days=5 * 366)
 
@@ -81,6 +83,8 @@ def inside_window(
     if not isinstance(when, (Timed, AllDay)):
         return None
     first, last = _window(ctx.now, ctx.zone, past_days, future_days)
+    if last is None and (first is None or _surely_after(first, when)):
+        return None
     exceptions = fields.get("occurrences")
     exceptions = exceptions if isinstance(exceptions, Occurrences) else None
     visit = _next_visit(when, exceptions, first, ctx)
@@ -149,6 +153,15 @@ def _window(
     if future_days is None:
         return first, None
     return first, _midnight(today + timedelta(days=future_days + 1), zone)
+
+
+def _surely_after(first: datetime, when: When) -> bool:
+    """Tell whether a visit begins later in any zone: by far most do, and this asks no clock."""
+    if when.rule is not None:
+        return False
+    if isinstance(when, Timed):
+        return when.start - _DAY > first.replace(tzinfo=None)
+    return when.start > first.date() + _DAY
 
 
 def _midnight(day: date, zone: str) -> datetime:

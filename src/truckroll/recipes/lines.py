@@ -16,7 +16,7 @@ from truckroll.model.records import (
     same,
 )
 from truckroll.recipes import templates
-from truckroll.recipes.mirror import Itself, Line, Problem, as_it_is
+from truckroll.recipes.mirror import Itself, Line, Masked, Problem, as_it_is
 from truckroll.recipes.schema import FieldRule, MirrorRule, ValueMap
 from truckroll.recipes.values import backward, forward, reversible
 
@@ -144,12 +144,7 @@ def _masked(line: Line) -> Line:
     if line.slot in SHOWN_OF_PRIVATE:
         return line
     # Empty, not unknown: what was copied before the record became private is taken out again.
-    shown = BUSY if line.slot == "title" else ""
-    render = line.render
-
-    def masked(fields: Fields) -> Value | Problem:
-        return shown if fields.get("private") is True else render(fields)
-
+    masked = Masked(line.render, BUSY if line.slot == "title" else "")
     return replace(line, inputs=tuple(dict.fromkeys((*line.inputs, "private"))), render=masked)
 
 

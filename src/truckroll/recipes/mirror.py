@@ -79,23 +79,69 @@ def as_it_is(value: Value) -> Value:
     return value
 
 
-class Shape:
-    """What a side's records should show, by its lines: `slots` are all, `made` those not plain."""
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """The `render` of a slot that shows `instead` of a private record's content."""
 
-    __slots__ = ("made", "slots")
+    render: Callable[[Fields], Value | Problem]
+    instead: Value
+
+    def __call__(self, fields: Fields) -> Value | Problem:
+        """Return the slot's value; `instead` where the record is private."""
+        return self.instead if fields.get("private") is True else self.render(fields)
+
+
+class Shape:
+    """What a side's records should show, by its lines.
+
+    `slots` are all, `made` the lines that are not plain. How a slot is filled is settled here
+    once, for records are many.
+    """
+
+    __slots__ = ("_as_is", "_lines", "_steps", "made", "slots")
 
     def __init__(self, lines: tuple[Line, ...]) -> None:
-        self.slots = dict.fromkeys(line.slot for line in lines)
+        self.slots = frozenset(line.slot for line in lines)
         self.made = tuple(line for line in lines if not line.plain)
+        self._lines = lines
+        # A record that is not private is shown by what stands behind the mask.
+        steps = [
+            (line, line.render.render if isinstance(line.render, Masked) else line.render)
+            for line in lines
+        ]
+        self._steps = tuple(
+            (line.slot, render.field, None, line.want)
+            if isinstance(render, Itself)
+            else (line.slot, line.inputs[0], render, line.want)
+            for line, render in steps
+        )
+        self._as_is = all(line.plain or line.inputs == (line.slot,) for line in lines)
 
     def fill(self, fields: Fields) -> dict[str, Value | Problem]:
-        """Return by slot what the mirror's values make; None where nothing is known of a slot."""
-        known = fields.get
-        shows: dict[str, Value | Problem] = {slot: known(slot) for slot in self.slots}
+        """Return by slot what the mirror's values make; what nothing is known of may be left out.
+
+        What may be left out is None otherwise.
+        """
+        if fields.get("private") is True:
+            return {line.slot: line.want(fields) for line in self._lines}
+        if self._as_is and self.slots.issuperset(fields):
+            return self._converted(fields)
+        shows: dict[str, Value | Problem] = {}
+        for slot, first, render, want in self._steps:
+            if first in fields:
+                value = fields[first] if render is None else render(fields)
+            else:
+                value = None if render is None else want(fields)
+            if value is not None:
+                shows[slot] = value
+        return shows
+
+    def _converted(self, fields: Fields) -> dict[str, Value | Problem]:
+        """Return the fields under their own names, those that are not plain as their lines make."""
+        shows: dict[str, Value | Problem] = {**fields}
         for line in self.made:
-            shows[line.slot] = (
-                line.render(fields) if line.inputs[0] in fields else line.want(fields)
-            )
+            if line.slot in fields:
+                shows[line.slot] = line.render(fields)
         return shows
 
 
@@ -108,7 +154,7 @@ class Place:
     label: str = ""
 
 
-class GateContext(msgspec.Struct, frozen=True):
+class GateContext(msgspec.Struct, frozen=True, gc=False):
     """What gates may look at besides the record: the run's instant, places, and neighbours.
 
     `zone` is the company's IANA zone. `overlaps` are sentences about overlaps by link key.

@@ -7,7 +7,7 @@ which the first that is not empty counts. What surrounds an empty field goes wit
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property
 
 import msgspec
 
@@ -20,6 +20,8 @@ _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]")
 _BLANKS = re.compile(r"(?<=\S) {2,}")
 _EMPTY_LINES = re.compile(r"\n{3,}")
+
+_MOST_LAYOUTS = 256
 
 Names = tuple[str, ...]
 Filled = tuple[bool, ...]
@@ -63,25 +65,35 @@ class Template:
 
     def fill(self, fields: Fields) -> str:
         """Return the text for a record: lines and parts whose fields are all empty are left out."""
-        many = len(self.lines) > 1
-        texts = [_first(names, fields, many) for names in self._braces]
-        text = self._layout(tuple(map(bool, texts))) % tuple(filter(None, texts))
+        texts = tuple([brace(fields) for brace in self._braces])
+        filled = tuple(map(bool, texts))
+        layout = self._layouts.get(filled)
+        if layout is None:
+            layout = self._new_layout(filled)
+        text = layout % tuple(filter(None, texts))
         return _EMPTY_LINES.sub("\n\n", text) if "\n\n\n" in text else text
 
     @cached_property
-    def _braces(self) -> tuple[tuple[tuple[str, str], ...], ...]:
-        """Return per brace its names, cut into field and part."""
+    def _braces(self) -> tuple[Callable[[Fields], str], ...]:
+        """Return per brace the function that reads its text off a record."""
+        clean = str.strip if len(self.lines) > 1 else _in_one_line
         return tuple(
-            tuple((name.partition(".")[0], name.partition(".")[2]) for name in names)
+            _reading(names, clean)
             for line in self.lines
             for part in line.parts
             for names in part.names
         )
 
     @cached_property
-    def _layout(self) -> Callable[[Filled], str]:
+    def _layouts(self) -> dict[Filled, str]:
+        return {}
+
+    def _new_layout(self, filled: Filled) -> str:
         """Return `_lay_out` of these lines; most records leave the same few braces empty."""
-        return lru_cache(maxsize=256)(partial(_lay_out, self.lines))
+        if len(self._layouts) >= _MOST_LAYOUTS:
+            self._layouts.clear()
+        self._layouts[filled] = layout = _lay_out(self.lines, filled)
+        return layout
 
 
 class TemplateError(ValueError):
@@ -170,15 +182,38 @@ def _literal(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _first(names: tuple[tuple[str, str], ...], fields: Fields, many: bool) -> str:
-    """Return the text of the first name that has content, in one line save `many`."""
-    for field, part in names:
-        value: Value = fields.get(field)
-        if part:
-            value = getattr(value, part, None)
-        if value is not None:
-            text = value if isinstance(value, str) else as_text(value)
-            text = text.strip() if many else " ".join(text.split())
-            if text:
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _reading(names: Names, clean: Callable[[str], str]) -> Callable[[Fields], str]:
+    """Return the function that gives the text of the first of these names that has content."""
+    readings = [_reading_one(name, clean) for name in names]
+    if len(readings) == 1:
+        return readings[0]
+
+    def first(fields: Fields) -> str:
+        for read in readings:
+            if text := read(fields):
                 return text
-    return ""
+        return ""
+
+    return first
+
+
+def _reading_one(name: str, clean: Callable[[str], str]) -> Callable[[Fields], str]:
+    field, _, part = name.partition(".")
+
+    def read(fields: Fields) -> str:
+        value = fields.get(field)
+        if isinstance(value, str):
+            return clean(value)
+        return clean(as_text(value)) if value is not None else ""
+
+    def read_part(fields: Fields) -> str:
+        value: Value = getattr(fields.get(field), part, None)
+        if isinstance(value, str):
+            return clean(value)
+        return clean(as_text(value)) if value is not None else ""
+
+    return read_part if part else read

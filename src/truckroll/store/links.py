@@ -91,9 +91,11 @@ def _end(row: Row) -> End:
 
 
 def decode_words(shown: bytes | None, base: bytes, given: bytes) -> tuple[Fields, Fields, Fields]:
-    """Return what an end shows, its base, and what it was given; these two mostly are one text."""
+    """Return what an end shows, its base, and what it was given; mostly these are one text."""
     first = decode_fields(base)
     then = first if given == base else decode_fields(given)
+    if shown == base:
+        return first, first, then
     return decode_fields(shown) if shown is not None else {}, first, then
 
 

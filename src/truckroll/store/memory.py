@@ -5,7 +5,6 @@ Whatever it does, `truckroll.store` must do on PostgreSQL; the same tests run ag
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import msgspec
 from truckroll.kit.contract import Missing, Page, Scope, Seen, Unreadable
 from truckroll.model.records import KINDS, Fields, same
 from truckroll.store.memory_folding import MemoryFolding
+from truckroll.store.memory_leases import MemoryLeases
 from truckroll.store.observe import known_after
 from truckroll.sync.ports import Counts, FoldKey, OpenStep, PageResult, StoredScope
 from truckroll.sync.types import Decision, End, Link, Outcome, RecordRow, Step
@@ -27,10 +27,11 @@ REMOVALS = ("delete", "cancel", "unlink")
 _MOVING = {"shown", "version", "seen_order", "changed", "seen_at", "gone_at"}
 
 
-class MemoryStore(MemoryFolding):
+class MemoryStore(MemoryFolding, MemoryLeases):
     """Holds scopes, records, links, steps and the story in plain dictionaries."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.scopes: dict[int, StoredScope] = {}
         self.records: dict[tuple[int, str], RecordRow] = {}
         self.raw: dict[int, bytes] = {}
@@ -474,11 +475,6 @@ class MemoryStore(MemoryFolding):
         return Counts(removals=removals, writes=writes, live=live)
 
     # Runs
-
-    @contextlib.asynccontextmanager
-    async def run(self, recipe: int, kind: str) -> AsyncIterator[int]:
-        del recipe, kind
-        yield next(self._ids)
 
     async def steps_of(self, run: int) -> AsyncIterator[tuple[int, Step, Outcome | None]]:
         for id_, (made, step, outcome, _) in list(self.steps.items()):

@@ -3,8 +3,9 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -14,12 +15,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from truckroll.store.base import LARGEST_POOL, Pool, Row
 from truckroll.store.embedded import URL_VARIABLE, Embedded
-from truckroll.store.migrate import APP_ROLE, SCHEMA, current, migrate
+from truckroll.store.migrate import APP_ROLE, SCHEMA, fits, migrate
+from truckroll.store.pulse import pulse_of
 from truckroll.store.secret import Keyring, load_keyring
 from truckroll.store.store import Store
 from truckroll.store.trouble import DatabaseTrouble
 
 OLDEST = 150000
+HUNG_SECONDS = 20
 
 _PRESENT = "select version_num from truckroll.alembic_version"
 _POWERS = """
@@ -45,6 +48,19 @@ class Stores:
         """Return a tenant's store; it sees and writes that tenant's rows alone."""
         return Store(self.pool, tenant, self.keyring)
 
+    async def tenants(self) -> list[int]:
+        """Return the tenants there are."""
+        return await self._ids("select watched_tenants()")
+
+    async def tenants_to_tell(self, at: datetime) -> list[int]:
+        """Return the tenants with messages or webhook deliveries that are due."""
+        return await self._ids(f"select tenants_to_tell('{at.isoformat()}')")
+
+    async def _ids(self, query: str) -> list[int]:
+        nobody = self.of(0)._connection(query.encode())  # noqa: SLF001 -- the store's own opening
+        async with nobody as (_, answer):
+            return [int(row[0]) async for row in answer]
+
 
 @asynccontextmanager
 async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Store]:
@@ -54,11 +70,7 @@ async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Sto
     """
     async with open_stores(url, home) as stores:
         store = stores.of(tenant)
-        async with store._transaction() as cursor:  # noqa: SLF001 -- the store's own opening
-            await cursor.execute(
-                "insert into workspace (tenant, name) values (%s, '') on conflict do nothing",
-                [tenant],
-            )
+        await _make_workspace(store, tenant)
         yield store
 
 
@@ -72,7 +84,9 @@ async def open_stores(
     `truckroll_app`, which row-level security binds. Raises DatabaseTrouble.
     """
     await _prepare(url)
-    options = f"-c role={APP_ROLE} -c search_path={SCHEMA} -c timezone=UTC"
+    # A worker that hangs in a transaction must not keep others from what it holds.
+    hung = f"-c idle_in_transaction_session_timeout={HUNG_SECONDS}s"
+    options = f"-c role={APP_ROLE} -c search_path={SCHEMA} -c timezone=UTC {hung}"
     async with AsyncConnectionPool(
         url,
         kwargs={"options": options, "autocommit": True},
@@ -81,7 +95,10 @@ async def open_stores(
         configure=_configure,
         open=False,
     ) as pool:
-        yield Stores(pool, load_keyring(home))
+        try:
+            yield Stores(pool, load_keyring(home))
+        finally:
+            await pulse_of(pool).close()
 
 
 @asynccontextmanager
@@ -100,6 +117,31 @@ async def open_home(
         yield store
 
 
+@asynccontextmanager
+async def open_home_stores(
+    home: Path, *, database: Embedded | None = None, largest_pool: int = LARGEST_POOL
+) -> AsyncIterator[tuple[str, Stores]]:
+    """Give the URL of a home's database, as `open_home` finds it, and the stores of all tenants.
+
+    There is a tenant 1 at least.
+    """
+    async with AsyncExitStack() as stack:
+        url = os.environ.get(URL_VARIABLE, "")
+        if not url:
+            url = (await stack.enter_async_context(database or Embedded(home))).url
+        opened = open_stores(url, home, largest_pool=largest_pool)
+        stores = await stack.enter_async_context(opened)
+        await _make_workspace(stores.of(1), 1)
+        yield url, stores
+
+
+async def _make_workspace(store: Store, tenant: int) -> None:
+    async with store._transaction() as cursor:  # noqa: SLF001 -- the store's own opening
+        await cursor.execute(
+            "insert into workspace (tenant, name) values (%s, '') on conflict do nothing", [tenant]
+        )
+
+
 async def _prepare(url: str) -> None:
     """Migrate where the versions differ, and prove that the application's role can be taken on."""
     try:
@@ -115,7 +157,7 @@ async def _prepare(url: str) -> None:
                 f"The database is PostgreSQL {version // 10000}; Truckroll needs version"
                 f" {OLDEST // 10000} or newer."
             )
-        if await _present(connection) != current():
+        if not fits(await _present(connection)):
             await asyncio.to_thread(migrate, url)
         await _take_role(connection)
 

@@ -78,7 +78,7 @@ class PerformingStore(Base):
         once, with what the system showed. later: due at `retry_at`. unknown: the intent stays
         open, and so the end. With `run` 0 the story is told in the step's own run.
         """
-        async with self._transaction() as cursor:
+        async with self._transaction(fenced=True) as cursor:
             ids = [one.step for one in outcomes]
             await cursor.execute(SQL["places"], {"ids": ids})
             places = await cursor.fetchall()

@@ -50,7 +50,7 @@ class PlanningStore(Base):
         share a link. Returns how many records were adopted.
         """
         made = 0
-        async with self._transaction(durable=False) as cursor:
+        async with self._transaction(durable=False, fenced=True) as cursor:
             for scope in sorted(set(scopes)):
                 while made < limit:
                     new, more = await adopt_in_scope(
@@ -70,7 +70,7 @@ class PlanningStore(Base):
         Looks at the next `limit` due links with id > `after`; returns the last one's id, 0 after
         the last.
         """
-        async with self._transaction(durable=False) as cursor:
+        async with self._transaction(durable=False, fenced=True) as cursor:
             return await regroup_due(cursor, mirror, fold, at, after, limit)
 
     async def due(
@@ -159,7 +159,7 @@ class PlanningStore(Base):
         of an end that has an open intent are dropped. A link that was made due since it was read
         (`link.touched`) stays due. Returns the opened steps with ids, in order.
         """
-        async with self._transaction() as cursor:
+        async with self._transaction(fenced=True) as cursor:
             await cursor.execute(SQL["lock_links"], {"ids": [one.link.id for one in decisions]})
             stored = {row[0]: _Stored(*row) async for row in cursor}
             fresh = [
@@ -181,7 +181,7 @@ class PlanningStore(Base):
 
         An end that has a record keeps it. Returns the link as it is then.
         """
-        async with self._transaction() as cursor:
+        async with self._transaction(fenced=True) as cursor:
             await cursor.execute(SQL["lock_links"], {"ids": [link]})
             await cursor.execute(SQL["attach"], {"link": link, "end": end, "record": record})
             if cursor.rowcount:

@@ -14,6 +14,7 @@ from truckroll.sync.ports import PageResult
 from truckroll.sync.types import RecordRow
 
 SQL = named_sql("reading")
+_NEWS = frozenset({"new", "changed", "gone", "unreadable"})
 
 
 class ReadingStore(Base):
@@ -21,7 +22,7 @@ class ReadingStore(Base):
 
     async def begin_listing(self, scope: int) -> int:
         """Return the id of a new listing of a scope; ids grow."""
-        async with self._transaction(durable=False) as cursor:
+        async with self._transaction(durable=False, fenced=True) as cursor:
             await cursor.execute(SQL["begin_listing"], {"scope": scope})
             row = await cursor.fetchone()
             assert row is not None, "the scope is not known"
@@ -37,7 +38,7 @@ class ReadingStore(Base):
         the same, whatever its fields. Fields that an item does not name were not read and stay.
         """
         items = {item.id: item for item in page.items}
-        async with self._transaction(durable=False) as cursor:
+        async with self._transaction(durable=False, fenced=True) as cursor:
             await cursor.execute(SQL["lock_scope"], {"scope": scope})
             row = await cursor.fetchone()
             assert row is not None, "the scope is not known"
@@ -62,7 +63,7 @@ class ReadingStore(Base):
 
         Unreadable records count as present. Nothing is marked gone by this.
         """
-        async with self._transaction(durable=False) as cursor:
+        async with self._transaction(durable=False, fenced=True) as cursor:
             await cursor.execute(SQL["finish_listing"], {"scope": scope, "at": at})
             await cursor.execute(
                 SQL["unseen"].replace(b"{record}", RECORD), {"scope": scope, "listing": listing}
@@ -71,16 +72,17 @@ class ReadingStore(Base):
 
     async def set_cursor(self, scope: int, cursor: str | None) -> None:
         """Set the cursor of a scope."""
-        async with self._transaction(durable=False) as transaction:
+        async with self._transaction(durable=False, fenced=True) as transaction:
             await transaction.execute(SQL["move_cursor"], {"scope": scope, "cursor": cursor})
 
     @retried
     async def mark_gone(self, records: Sequence[int], *, at: datetime) -> None:
         """Note that these records are proven absent; links that have them become due."""
-        async with self._transaction(durable=False) as cursor:
+        async with self._transaction(durable=False, fenced=True) as cursor:
             await cursor.execute(SQL["scopes_of"], {"ids": list(records)})
             scopes = unique([row[0] async for row in cursor])
             await cursor.execute(SQL["lock_scopes"], {"scopes": scopes})
+            await cursor.execute(SQL["stir"], {"scopes": scopes})
             await mark_gone(cursor, records, at=at)
             await touch(cursor, records, at=at)
 
@@ -116,6 +118,8 @@ async def observe_items(
         await cursor.executemany(SQL[name], chosen)
     if gone := [one.held for one in seen if one.news == "gone"]:
         await cursor.execute(SQL["gone"], {"ids": gone, "at": place["at"]})
+    if not reply and any(one.news in _NEWS for one in seen):
+        await cursor.execute(SQL["stir"], {"scopes": [place["scope"]]})
     if moved := sum(one.live for one in seen):
         await cursor.execute(SQL["shift_live"], {"scope": place["scope"], "by": moved})
     return seen

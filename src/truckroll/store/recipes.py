@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from truckroll.store.base import Base, Row, named_sql, to_json
-from truckroll.store.runs import lock_name
 from truckroll.sync.ports import Busy
 
 SQL = named_sql("recipes")
+LEASES = named_sql("leases")
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,15 +25,30 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     installed_at: datetime
 
 
+class Overtaken(Exception):  # noqa: N818 -- named by what happened
+    """Somebody else changed the recipe meanwhile; `version` is the present one."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
 class RecipesStore(Base):
     """Recipes and mirrors of a tenant."""
 
     async def install_recipe(
-        self, name: str, toml: str, bindings: Mapping[str, Any], choices: Mapping[str, Any]
+        self,
+        name: str,
+        toml: str,
+        bindings: Mapping[str, Any],
+        choices: Mapping[str, Any],
+        *,
+        over: int | None = None,
     ) -> int:
         """Install a recipe, or a new version of it; return the version, which counts from 1.
 
-        What every earlier version was is kept.
+        What every earlier version was is kept. Raises Overtaken where `over` is not the present
+        version.
         """
         row = {
             "toml": toml,
@@ -44,6 +59,8 @@ class RecipesStore(Base):
             await cursor.execute(SQL["lock_recipe"], {"name": name})
             recipe = await cursor.fetchone()
             assert recipe is not None
+            if over is not None and over != recipe[1]:
+                raise Overtaken(recipe[1])
             await cursor.execute(SQL["next_version"], {**row, "recipe": recipe[0]})
             version = await cursor.fetchone()
             assert version is not None
@@ -70,9 +87,9 @@ class RecipesStore(Base):
             row = await cursor.fetchone()
             if row is None:
                 raise KeyError(name)
-            await cursor.execute(SQL["alone"], {"name": lock_name(self._tenant, row[0])})
-            alone = await cursor.fetchone()
-            if alone is None or not alone[0]:
+            await cursor.execute(LEASES["held"], {"what": "recipe", "id": row[0]})
+            held = await cursor.fetchone()
+            if held is None or held[0]:
                 raise Busy("A run of this recipe is at work. Wait until it is done.")
 
     async def removed_recipes(self) -> list[Recipe]:
@@ -83,21 +100,29 @@ class RecipesStore(Base):
         """Return all versions of a recipe, the oldest first."""
         return await self._recipes(SQL["history"], name)
 
-    async def set_choices(self, name: str, choices: Mapping[str, Any]) -> int:
-        """Install the same recipe with other choices; return the new version."""
+    async def set_choices(
+        self, name: str, choices: Mapping[str, Any], *, over: int | None = None
+    ) -> int:
+        """Install the same recipe with other choices; return the new version.
+
+        Raises Overtaken where `over` is not the present version.
+        """
         known = await self.recipe(name)
         if known is None:
             raise KeyError(name)
-        return await self.install_recipe(name, known.toml, known.bindings, choices)
+        return await self.install_recipe(name, known.toml, known.bindings, choices, over=over)
 
-    async def rollback(self, name: str, version: int) -> int:
+    async def rollback(self, name: str, version: int, *, over: int | None = None) -> int:
         """Install an earlier version again, as a new one; return its number.
 
-        Raises KeyError where there is no such version.
+        Raises KeyError where there is no such version, Overtaken where `over` is not the present
+        one.
         """
         for old in await self.history(name):
             if old.version == version:
-                return await self.install_recipe(name, old.toml, old.bindings, old.choices)
+                return await self.install_recipe(
+                    name, old.toml, old.bindings, old.choices, over=over
+                )
         raise KeyError(version)
 
     async def mirror_id(self, recipe: int, name: str) -> int:

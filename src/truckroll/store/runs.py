@@ -4,22 +4,20 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from truckroll.store.base import Base, to_json
 from truckroll.store.performing import SQL, decode_step
-from truckroll.sync.ports import Busy
+from truckroll.sync.leases import alone
 from truckroll.sync.types import Outcome, Step
+
+if TYPE_CHECKING:
+    from truckroll.sync.ports import Store
 
 _BATCH = 500
 _outcomes = msgspec.json.Decoder(Outcome)
-
-
-def lock_name(tenant: int, recipe: int) -> str:
-    """Return the name of the advisory lock that is held while a run of a recipe works."""
-    return f"truckroll.recipe {tenant} {recipe}"
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,39 +36,46 @@ class RunsStore(Base):
 
     @asynccontextmanager
     async def run(self, recipe: int, kind: str) -> AsyncIterator[int]:
-        """Hold the recipe's advisory lock and give a run id; raises Busy where another runs.
+        """Hold the recipe's lease and give a run id; raises Busy where another runs.
 
-        The lock is the connection's: a process that dies gives it up.
+        A process that dies gives the lease up with its session.
         """
-        lock = f"hashtextextended('{lock_name(self._tenant, recipe)}', 0)"
-        take, leave = f"select pg_try_advisory_lock({lock})", f"select pg_advisory_unlock({lock})"
-        async with self._connection(take.encode()) as (connection, held):
-            row = await held.fetchone()
-            if row is None or not row[0]:
-                raise Busy("Another run of this recipe is at work. Wait until it is done.")
+        async with alone(cast("Store", self), recipe):
+            run = await self.start_run(recipe, kind)
             try:
-                async with self._transaction(durable=False) as cursor:
-                    start = {"recipe": recipe, "kind": kind, "pid": os.getpid()}
-                    await cursor.execute(SQL["start_run"], start)
-                    made = await cursor.fetchone()
-                    assert made is not None
-                try:
-                    yield int(made[0])
-                finally:
-                    async with self._transaction(durable=False) as cursor:
-                        await cursor.execute(SQL["close_run"], {"run": made[0]})
+                yield run
             finally:
-                await connection.execute(leave.encode())
+                await self.close_run(run)
+
+    async def start_run(self, recipe: int, kind: str) -> int:
+        """Note that a run begins and return its id; whoever does it holds the recipe's lease."""
+        async with self._transaction(durable=False, fenced=True) as cursor:
+            start = {"recipe": recipe, "kind": kind, "pid": os.getpid()}
+            await cursor.execute(SQL["start_run"], start)
+            made = await cursor.fetchone()
+            assert made is not None
+            return int(made[0])
+
+    async def close_run(self, run: int) -> None:
+        """Note that a run ended, if that is not noted yet."""
+        async with self._transaction(durable=False) as cursor:
+            await cursor.execute(SQL["close_run"], {"run": run})
 
     async def end_run(self, run: int, summary: Mapping[str, Any]) -> None:
         """Close a run with its counts."""
         async with self._transaction(durable=False) as cursor:
             await cursor.execute(SQL["end_run"], {"run": run, "summary": to_json(dict(summary))})
 
-    async def runs(self, recipe: int | None = None, *, limit: int = 20) -> list[Run]:
-        """Return the latest runs, of one recipe or of all, the newest first."""
+    async def runs(
+        self, recipe: int | None = None, *, before: int | None = None, limit: int = 20
+    ) -> list[Run]:
+        """Return the latest runs, of one recipe or of all, the newest first.
+
+        With `before` only those of lower ids.
+        """
         async with self._transaction() as cursor:
-            await cursor.execute(SQL["runs"], {"recipe": recipe, "limit": limit})
+            place = {"recipe": recipe, "before": before, "limit": limit}
+            await cursor.execute(SQL["runs"], place)
             return [
                 Run(
                     id=row[0],

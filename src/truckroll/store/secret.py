@@ -54,6 +54,10 @@ class Keyring:
         """The id of the key that seals."""
         return next(iter(self._keys))
 
+    def knows(self, key_id: str) -> bool:
+        """Tell whether a key is among these."""
+        return key_id in self._keys
+
     def rotated(self) -> "Keyring":
         """Return a keyring with a new first key; the old ones still open what they sealed."""
         return Keyring({secrets.token_hex(4): secrets.token_bytes(_KEY_BYTES), **self._keys})

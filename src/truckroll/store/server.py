@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from truckroll.store.binaries import Account, Binaries, state_directory
 from truckroll.store.trouble import DatabaseTrouble
@@ -44,13 +45,15 @@ _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off
 class Server:
     """The server of a home. Calls that change anything are made under the home's start lock."""
 
-    def __init__(self, home: Path, account: Account, binaries: Binaries, *, durable: bool) -> None:
+    def __init__(
+        self, home: Path, account: Account, binaries: Binaries, *, durable: bool, data: str = ""
+    ) -> None:
         self.home = home
         self.account = account
         self.binaries = binaries
         self.durable = durable
         self.state = state_directory(home, account).resolve()
-        self.data = self.state / f"postgres-{binaries.major}"
+        self.data = self.state / (data or f"postgres-{binaries.major}")
         self.sockets = _socket_directory(self.state)
 
     def pid(self) -> int | None:
@@ -62,7 +65,7 @@ class Server:
         """Make sure that the server answers; make the cluster first if there is none."""
         if not (self.data / "PG_VERSION").exists():
             self._refuse_other_major()
-            self._make_cluster()
+            self.make_cluster()
         pid = self.pid()
         if pid is not None:
             self._wait_until_ready(pid)
@@ -95,6 +98,11 @@ class Server:
                 time.sleep(_POLL_SECONDS)
         shutil.rmtree(self.sockets, ignore_errors=True)
 
+    def erase_data(self) -> None:
+        """Remove the data of the stopped server."""
+        if self.data.exists():
+            shutil.rmtree(self.data)
+
     def erase(self) -> None:
         """Remove the data of the stopped server, and the directory made for them."""
         for data in self.state.glob("postgres-[0-9]*"):
@@ -125,19 +133,27 @@ class Server:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _refuse_other_major(self) -> None:
-        others = sorted(
-            one
-            for one in self.state.glob("postgres-*")
-            if one.name.removeprefix("postgres-").isdigit() and (one / "PG_VERSION").exists()
-        )
-        if others:
+        if others := self.other_majors():
             raise DatabaseTrouble(
-                f"The data in {others[-1]} belong to another version of PostgreSQL than the"
-                f" installed one, {self.binaries.major}. Install the version of Truckroll that"
-                " made them, or use another home."
+                f"The data of {self.home} belong to PostgreSQL {others[-1]}, and"
+                f" {self.binaries.major} is installed. Move them with  truckroll upgrade"
             )
 
-    def _make_cluster(self) -> None:
+    def url(self) -> str:
+        """Return the address of the server's database for its owner, with the password."""
+        password = (self.home / "postgres.password").read_text()
+        sockets = quote(str(self.sockets), safe="")
+        return f"postgresql://{USER}:{password}@/postgres?host={sockets}&port=5432"
+
+    def other_majors(self) -> list[int]:
+        """Return the other major versions of whose data there are some, ascending."""
+        names = (one.parent.name.removeprefix("postgres-") for one in self._clusters())
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def _clusters(self) -> Iterator[Path]:
+        return (one for one in self.state.glob("postgres-*/PG_VERSION") if one.parent != self.data)
+
+    def make_cluster(self) -> None:
         """Run initdb in a directory of its own and put it in place when it is whole."""
         fresh = self.data.with_name(self.data.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)

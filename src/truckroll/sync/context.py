@@ -71,8 +71,8 @@ class Context:
     records that a follower originates are created. `scope_label` names a scope for people.
     `doubtful` are scopes in which another recipe's create is in doubt: it may show any moment.
     `copies` are sentences by link key about records that another programme seems to have copied
-    from what is in step already. `churn` says in a sentence which field of an end goes back and
-    forth, or "".
+    from what is in step already. `said` are by link key the reasons of what a person decided, as
+    phrases. `churn` says in a sentence which field of an end goes back and forth, or "".
     """
 
     mirror: Mirror
@@ -85,6 +85,14 @@ class Context:
     source_place: Place | None = None
     overlaps: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
     doubtful: frozenset[int] = frozenset()
     waiting: frozenset[int] = frozenset()
     churn: Callable[[int, Fields], str] = no_churn
+
+    def first_place(self, person: str) -> Place | Problem:
+        """Return the first of a person's places, or why there is none."""
+        found = self.people(person)
+        if isinstance(found, Problem):
+            return found
+        return found[0] if found else Problem("person_unmapped", f"{person} has no calendar")

@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING
 
 from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
-from truckroll.recipes.mirror import GateContext, Place, Problem
+from truckroll.recipes.mirror import GateContext, Problem
 from truckroll.sync.fold import LEFT, gather, keyless
 from truckroll.sync.merge import wanted
 from truckroll.sync.types import End, FieldHold, Hold, Side
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from truckroll.model.records import Fields
+    from truckroll.recipes.mirror import Gate
+    from truckroll.sync.context import Context
     from truckroll.sync.work import At, Work
 
 Spot = tuple[int, int]  # account and scope: where one follower may be
-_RULED = frozenset({"propagate", "cancel", "unlink", "recreate"})
+RULED = frozenset({"propagate", "cancel", "unlink", "recreate"})
 
 
 def line_up(work: Work) -> None:
@@ -29,34 +33,47 @@ def line_up(work: Work) -> None:
     that folds, one of the source ends speaks for all.
     """
     folds = work.ctx.mirror.fold is not None
-    places: dict[tuple[str, int, int], list[At]] = {}
+    sources: list[At] = []
+    places: dict[Spot, list[At]] = {}
     for at in work.ends:
-        if at.state == "gone" and not at.end.external_id:
-            continue  # never made
         end = at.end
-        if folds and end.side == "source":
-            continue
-        spot = ("source", 0, 0) if end.side == "source" else ("target", end.account, end.scope)
-        places.setdefault(spot, []).append(at)
-    for (side, _, _), here in places.items():
+        if at.state == "gone" and not end.external_id:
+            continue  # never made
+        if end.side == "target":
+            places.setdefault((end.account, end.scope), []).append(at)
+        elif not folds:
+            sources.append(at)
+    if sources:
+        if len(sources) > 1:
+            sources.sort(key=_generation)
+            _take_back(sources)
+            _moved_back(sources)
+        work.source = _standing(work, sources)
+    for here in places.values():
         if len(here) > 1:
-            here.sort(key=lambda at: at.end.generation)
+            here.sort(key=_generation)
             _take_back(here)
-            if side == "source":
-                _moved_back(here)
-            _seen_before(work, here[:-1])
-        at = here[-1]
-        _let_go(at)
-        if at.state == "live":
-            _spent(at)
-        if side == "source":
-            work.source = at
-        else:
-            work.followers.append(at)
+        work.followers.append(_standing(work, here))
     if folds:
         work.source = gather(work)
         if work.source is not None and work.source.state == "live":
             _spent(work.source)
+
+
+def _generation(at: At) -> int:
+    return at.end.generation
+
+
+def _standing(work: Work, here: list[At]) -> At:
+    """Return of the ends of one place the one that stands for it now."""
+    if len(here) > 1:
+        _seen_before(work, here[:-1])
+    at = here[-1]
+    if at.holds:
+        _let_go(at)
+    if at.state == "live":
+        _spent(at)
+    return at
 
 
 def _take_back(here: list[At]) -> None:
@@ -88,9 +105,9 @@ def _let_go(at: At) -> None:
 
 
 def _spent(at: At) -> None:
-    if at.decided in _RULED:
+    if at.decided in RULED:
         at.become("live", "")
-    held = at.holds.get("existence")
+    held = at.holds.get("existence") if at.holds else None
     if held is not None and held.reason != "undone":
         at.release("existence")
 
@@ -110,32 +127,31 @@ def gated(work: Work) -> str:
         gates = (("keyed", keyless(mirror.fold)),)
     if not gates:
         return ""
-    gate_ctx = GateContext(
+    problem = failing(gates, work.agreed, work.link.key, ctx)
+    if problem is None:
+        return ""
+    work.hold_link(problem.reason, problem.detail, problem.release)
+    work.look_again(problem.again_at)
+    synced = any(at.state != "unseen" for at in work.followers)
+    return mirror.leaving if synced else "wait"
+
+
+def failing(
+    gates: Sequence[tuple[str, Gate]], agreed: Fields, link_key: str, ctx: Context
+) -> Problem | None:
+    """Return why what is agreed does not pass the gates, by the first that it fails."""
+    around = GateContext(
         now=ctx.now,
         zone=ctx.zone,
-        people=_first_place(work),
+        people=ctx.first_place,
         overlaps=ctx.overlaps,
-        link_key=work.link.key,
+        link_key=link_key,
     )
     for _, gate in gates:
-        problem = gate(work.agreed, gate_ctx)
-        if problem is None:
-            continue
-        work.hold_link(problem.reason, problem.detail, problem.release)
-        work.look_again(problem.again_at)
-        synced = any(at.state != "unseen" for at in work.followers)
-        return mirror.leaving if synced else "wait"
-    return ""
-
-
-def _first_place(work: Work):  # type: ignore[no-untyped-def] # noqa: ANN202 -- GateContext names the type
-    def lookup(person: str) -> Place | Problem:
-        found = work.ctx.people(person)
-        if isinstance(found, Problem):
-            return found
-        return found[0] if found else Problem("person_unmapped", f"{person} has no calendar")
-
-    return lookup
+        problem = gate(agreed, around)
+        if problem is not None:
+            return problem
+    return None
 
 
 def spots(work: Work) -> dict[Spot, str] | None:
@@ -181,7 +197,7 @@ def source_gone(work: Work, source: At) -> str:
         return work.ctx.mirror.left
     held = source.holds.get("existence")
     rule: str = work.ctx.mirror.deletes
-    if source.decided in _RULED:
+    if source.decided in RULED:
         rule = source.decided
     elif held is not None and held.answer:
         rule = "propagate" if held.answer == "accept" else "unlink"
@@ -281,24 +297,26 @@ def _next(work: Work, at: At) -> At:
 
 def add(work: Work, side: Side, spot: Spot, key: str) -> At:
     """Return a new, unseen end on the bench, in the place of what stood there."""
-    before = [at.end.generation for at in work.ends if _at(at, spot)]
+    account, scope = spot
+    before = [
+        at.end.generation for at in work.ends if at.end.scope == scope and at.end.account == account
+    ]
     end = End(
         id=-1 - len([at for at in work.ends if at.end.id < 0]),
         side=side,
-        account=spot[0],
-        scope=spot[1],
+        account=account,
+        scope=scope,
         external_id="",
         key=key,
-        generation=1 + max(before, default=-1),
+        generation=max(before) + 1 if before else 0,
     )
     made = work.at(end)
     work.ends.append(made)
     if side == "source":
         work.source = made
     else:
-        work.followers = [*(at for at in work.followers if not _at(at, spot)), made]
+        work.followers = [
+            *(at for at in work.followers if (at.end.account, at.end.scope) != spot),
+            made,
+        ]
     return made
-
-
-def _at(at: At, spot: Spot) -> bool:
-    return (at.end.account, at.end.scope) == spot

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from truckroll.kit.normal import Stored, stored
-from truckroll.model.records import Occurrences, Value, as_text, same
+from truckroll.model.records import Fields, Occurrences, Value, as_text, same
 from truckroll.model.time import AllDay, Timed
 from truckroll.recipes.mirror import Line, Problem
 from truckroll.sync import series
@@ -54,8 +54,9 @@ def merge(work: Work) -> frozenset[str]:
         return _take_in(work, source)
     ends = work.followers if source is None else (source, *work.followers)
     _answered(ends)
+    drifted: list[tuple[At, Line]] = []
     for at in ends:
-        if not at.weighable or (not at.holds and at.base == at.shown):
+        if not at.weighable or (not at.holds and (at.base is at.shown or at.base == at.shown)):
             continue
         shown, base = at.shown, at.base
         for line in at.lines:
@@ -64,14 +65,16 @@ def merge(work: Work) -> frozenset[str]:
                 slot in base and slot not in at.holds and same(shown[slot], base[slot])
             ):
                 continue
-            claim = _weigh(work, at, line)
+            claim = _weigh(work, at, line, drifted)
             if claim is not None:
                 claims.setdefault(claim.field, []).append(claim)
-    if not claims:
-        return NOTHING
     before = work.agreed
     for field, said in claims.items():
         _decide(work, field, said, before)
+    for at, line in drifted:
+        _drift(work, at, line, before)
+    if not claims:
+        return NOTHING
     weighed = frozenset(claims)
     if "when" in weighed:
         series.reanchor(work, before, weighed)
@@ -83,22 +86,26 @@ def _take_in(work: Work, source: At) -> frozenset[str]:
     if not source.weighable:
         return NOTHING
     shape = work.ctx.mirror.shapes["source"]
-    said = {slot: value for slot, value in source.shown.items() if slot in shape.slots}
+    said = dict(source.shown)
+    if not shape.slots.issuperset(said):
+        said = {slot: value for slot, value in said.items() if slot in shape.slots}
     agreed = said.copy()
-    mapped = [line for line in shape.made if line.slot in said]
-    for line in mapped:
+    for line in shape.made:
+        if line.slot not in said:
+            continue
         meant = line.invert(agreed.pop(line.slot)) if line.invert is not None else None
         if isinstance(meant, Problem):
             _hold_unmapped(work, source, line, meant)
             del said[line.slot]
         elif line.invert is not None:
             agreed[line.inputs[0]] = meant
+    shows = shape.fill(agreed)
     given = said.copy()
-    for line in mapped:
-        want = line.want(agreed)
+    for line in shape.made:
+        want = shows.get(line.slot)
         if line.slot in said and want is not None and not isinstance(want, Problem):
             given[line.slot] = want
-    work.agree_all(agreed, source.end.id)
+    work.agree_all(agreed, source, shows)
     source.settle_all(said, given)
     return frozenset(agreed)
 
@@ -126,7 +133,8 @@ def _answered(ends: Sequence[At]) -> None:
             at.hold(line.slot, msgspec.structs.replace(held, answer="restore"), again=True)
 
 
-def _weigh(work: Work, at: At, line: Line) -> Claim | None:
+def _weigh(work: Work, at: At, line: Line, drifted: list[tuple[At, Line]]) -> Claim | None:
+    """Return an end's word on a field, if it has one; what may not speak goes to `drifted`."""
     slot = line.slot
     if slot not in at.shown:
         return None
@@ -139,11 +147,11 @@ def _weigh(work: Work, at: At, line: Line) -> Claim | None:
     if same(shown, at.base[slot]):
         return None
     if hold is not None and hold.answer in ("restore", "keep"):
-        _settle_drift(work, at, line, hold.answer)
+        _settle_drift(work, at, line, hold.answer, wanted(work, line))
         return None
     accepted = hold is not None and hold.answer == "accept"
     if line.invert is None or not (line.speaks or accepted):
-        _drift(work, at, line)
+        drifted.append((at, line))
         return None
     value = _heard(work, at, line)
     if isinstance(value, Problem):
@@ -196,7 +204,7 @@ def _first_sight(work: Work, at: At, line: Line, answer: str) -> Claim | None:
     if answer == "accept":
         return _claim(at, line, value, exempt=True)
     if answer in ("restore", "keep"):
-        _settle_drift(work, at, line, answer)
+        _settle_drift(work, at, line, answer, wanted(work, line))
         return None
     return _differing(work, at, line, value)
 
@@ -258,10 +266,13 @@ def _heard(work: Work, at: At, line: Line) -> Value | Problem:
 def _shows_less(at: At, line: Line) -> bool:
     """Tell whether an end shows a field lossily: what it showed is not what it was given.
 
-    Two words of the end's own that mean the same to the mirror are no loss.
+    Two words of the end's own that mean the same to the mirror are no loss, nor is what a system
+    shows for nothing.
     """
     slot = line.slot
     if slot not in at.given or same(at.base[slot], at.given[slot]):
+        return False
+    if at.given[slot] in (None, "") and same(at.base[slot], at.facts.how(slot).default):
         return False
     assert line.invert is not None
     meant, showed = line.invert(at.given[slot]), line.invert(at.base[slot])
@@ -296,25 +307,29 @@ def _hold_unmapped(work: Work, at: At, line: Line, problem: Problem) -> None:
     work.look_again(problem.again_at)
 
 
-def _drift(work: Work, at: At, line: Line) -> None:
-    rule = work.ctx.mirror.drift
-    if rule != "hold":
-        _settle_drift(work, at, line, rule)
-        return
+def _drift(work: Work, at: At, line: Line, before: Fields) -> None:
+    """Follow the mirror's rule with a change by an end that may not speak.
+
+    It is none where the end shows what is agreed by now: somebody did the same in both places, or
+    both are what the hub wrote after the backup that it was restored from.
+    """
     shown, base = at.shown[line.slot], at.base[line.slot]
     want = wanted(work, line)
     how = at.facts.how(line.slot)
     if not isinstance(want, Problem) and same(stored(how, want), shown):
         at.settle(line.slot, want)
         return
+    rule = work.ctx.mirror.drift
+    if rule != "hold":
+        _settle_drift(work, at, line, rule, line.want(before))
+        return
     text = f"changed by hand in {work.ctx.scope_label(at.end.scope)}: {_arrow(base, shown)}"
     at.hold(line.slot, FieldHold(reason="drift", detail=text))
     work.note("drift", text, at.end.id)
 
 
-def _settle_drift(work: Work, at: At, line: Line, rule: str) -> None:
+def _settle_drift(work: Work, at: At, line: Line, rule: str, want: Value | Problem | None) -> None:
     """Restore: the need stays, for what was given is the drifted value. Keep: it is as agreed."""
-    want = wanted(work, line)
     shown = at.shown[line.slot]
     keep = rule == "keep" and not isinstance(want, Problem)
     text = f"{line.slot} changed by hand in {work.ctx.scope_label(at.end.scope)}"

@@ -9,10 +9,11 @@ import msgspec
 
 from truckroll.kit.normal import stored
 from truckroll.model.records import Fields, Value, as_text, same
+from truckroll.model.time import Timed, wall
 from truckroll.recipes.mirror import Problem
 from truckroll.sync.merge import STEADY, merge
 from truckroll.sync.reply import refused_before
-from truckroll.sync.types import FieldHold, Hold, Op, Step
+from truckroll.sync.types import PERSON, FieldHold, Hold, Op, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -166,15 +167,15 @@ def _await_doubt(work: Work, at: At) -> None:
 
 def need(work: Work, at: At) -> None:
     """Plan one update with exactly the fields that an end needs."""
-    existence = at.holds.get("existence")
+    existence = at.holds.get("existence") if at.holds else None
     if at.planned or not at.weighable or (existence is not None and existence.reason != "undone"):
         return
     shows, given = work.shows(at.end.side), at.given
-    if not at.holds and [*map(given.get, shows)] == [*shows.values()]:
+    if not at.holds and given == shows:
         return
     fields: dict[str, Value] = {}
     for line in at.lines:
-        slot, want = line.slot, shows[line.slot]
+        slot, want = line.slot, shows.get(line.slot)
         if want is None and work.agreed.keys().isdisjoint(line.inputs):
             continue  # nobody ever spoke of it, so what stands there was not given by us
         if _needed(work, at, slot, want):
@@ -189,7 +190,7 @@ def need(work: Work, at: At) -> None:
 def _update(work: Work, at: At, fields: dict[str, Value]) -> None:
     label = work.ctx.scope_label(at.end.scope)
     if not at.end.owned:
-        text = f"the event in {label} belongs to somebody else; only its owner can change it"
+        text = _request(work, at, fields)
         work.holds.append(Hold(reason="not_ours", detail=text, end=at.end.id))
     elif "update" not in at.facts.ops or work.ctx.mirror.writes != "always":
         names = ", ".join(sorted(fields))
@@ -199,6 +200,20 @@ def _update(work: Work, at: At, fields: dict[str, Value]) -> None:
     else:
         whole = (_whole(work, at) or {}) | fields
         _plan(work, at, build(work, at, "update", fields, whole, _why(work, at, fields)))
+
+
+def _request(work: Work, at: At, fields: Fields) -> str:
+    """Say whom to ask for a change of what is not ours, and for which."""
+    owner = as_text(at.shown.get("organizer")) or "its owner"
+    title, label = as_text(at.shown.get("title")), work.ctx.scope_label(at.end.scope)
+    changes = [
+        f"{slot} “{as_text(at.shown.get(slot))}” → “{as_text(value)}”"
+        for slot, value in fields.items()
+    ]
+    return (
+        f"“{title}” in {label} is not ours, so only {owner} can change it; ask {owner} for:"
+        f" {', '.join(changes)}"
+    )
 
 
 def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool:
@@ -214,8 +229,8 @@ def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool
         return False
     if slot not in at.facts.writes or held is not None:
         return False
-    if want is None:  # unknown wipes nothing, save what was given there and has been cleared
-        return not _empty(at.given.get(slot)) and not _empty(at.shown.get(slot))
+    if want is None and (_empty(at.given.get(slot)) or _empty(at.shown.get(slot))):
+        return False  # unknown wipes nothing, save what was given there and has been cleared
     if slot in at.given and same(at.given[slot], want):
         return False
     if slot in at.shown and same(stored(at.facts.how(slot), want), at.shown[slot]):
@@ -237,7 +252,7 @@ def _mended(at: At, slot: str, held: FieldHold, want: Value | Problem | None) ->
 
 
 def _empty(value: Value) -> bool:
-    return value is None or value in ("", ())
+    return not value and (value is None or value in ("", ()))
 
 
 def _whole(work: Work, at: At) -> dict[str, Value] | None:
@@ -250,7 +265,7 @@ def _whole(work: Work, at: At) -> dict[str, Value] | None:
             work.look_again(want.again_at)
             if slot == "when":
                 return None
-        elif slot in writes and not _empty(want):
+        elif slot in writes and (want or not _empty(want)):
             whole[slot] = want
     return whole
 
@@ -265,12 +280,29 @@ def _why(work: Work, at: At, fields: Fields) -> str:
     sides = {one.end.id: one for one in work.ends}
     for line in at.lines:
         if line.slot in fields and line.inputs:
-            speaker = sides.get(work.by.get(line.inputs[0], 0))
+            by = work.by.get(line.inputs[0])
+            speaker = sides.get(by) if by is not None else None
+            if by == PERSON:
+                return work.ctx.said.get(work.link.key, "") or "decided by a dispatcher"
             if speaker is None or speaker is at:
                 return f"brought back to what {work.ctx.scope_label(_home(work, at))} says"
             verb = _VERBS.get(line.inputs[0], "changed")
+            if line.slot == "when":
+                verb = _other_end(at.shown.get("when"), fields["when"], work.agreed) or verb
             return f"{verb} in {work.ctx.scope_label(speaker.end.scope)}"
     return "brought into step"
+
+
+def _other_end(old: Value, new: Value, agreed: Fields) -> str:
+    """Say what became of a visit whose end alone was moved, "" where more was."""
+    if not (isinstance(old, Timed) and isinstance(new, Timed)) or old.rule or new.rule:
+        return ""
+    if old.begins != new.begins or old.ends == new.ends:
+        return ""
+    verb = "done" if agreed.get("status") == "done" else "ends"
+    how = "early" if new.ends < old.ends else "late"
+    how = how if verb == "done" else {"early": "earlier", "late": "later"}[how]
+    return f"{verb} {how}, at {wall(new.ends, new.zone)[0]:%H:%M},"
 
 
 def _home(work: Work, at: At) -> int:

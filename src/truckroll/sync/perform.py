@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.kit import watch
 from truckroll.kit.contract import (
     Change,
     Draft,
@@ -34,8 +36,10 @@ from truckroll.kit.errors import (
     StartOver,
     VendorError,
 )
+from truckroll.kit.gate import lane
 from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
+from truckroll.sync.ports import Fenced
 from truckroll.sync.reply import Settled, refusal, settle, settle_found
 from truckroll.sync.types import FieldHold, Outcome, Step
 
@@ -43,14 +47,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from truckroll.sync.ports import OpenStep, Performing
+    from truckroll.sync.ports import OpenStep, Performing, Slots
 
     Clock = Callable[[], datetime]
+    Guard = Callable[[], contextlib.AbstractAsyncContextManager[None]]
 
 FLUSH_AT = 128
 UNANSWERED = 5
 CONFLICTS = 3
 RETRY = timedelta(minutes=5)
+_STUMBLED = (
+    "Truckroll stumbled in the middle of a write to {}; what became of it is looked up before"
+    " anything is tried again."
+)
+log = logging.getLogger(__name__)
 _AFTER = "An earlier write of the same record waits; this one goes after it."
 
 
@@ -70,7 +80,10 @@ class Performer:
     `hands` gives per account what to work with, `scopes` the scopes by row id. `progress` hears
     of every outcome. An account that needs a person's sign-in, is set up wrongly, or leaves
     several writes in a row without an answer, is left alone for the rest of the run; its steps
-    wait in order. A write that meets its third conflict is held until the next run.
+    wait in order. Each call to a system is made within `guard`, which raises Fenced once the
+    work is another's. With `isolate` a fault of ours in one write leaves its outcome unknown,
+    and the others go on. A write that meets its third conflict is held until the next run. With
+    `slots` the time of a visit is claimed before it is placed: what is taken meanwhile is held.
     """
 
     def __init__(
@@ -82,7 +95,13 @@ class Performer:
         *,
         now: Callable[[], datetime],
         progress: Callable[[Outcome, OpenStep], None] | None = None,
+        guard: Guard = contextlib.nullcontext,
+        isolate: bool = False,
+        slots: Slots | None = None,
     ) -> None:
+        self._isolate = isolate
+        self._guard = guard
+        self._slots = slots
         self._store = store
         self._run = run
         self._hands = hands
@@ -132,11 +151,24 @@ class Performer:
 
     async def _one(self, hand: Hand, opened: OpenStep) -> Outcome:
         scope = self._scopes[opened.step.scope]
+        if self._slots is not None and (says := await self._slots.take(opened)):
+            return self._taken(opened, says)
         try:
-            outcome = await perform_step(hand, scope, opened, now=self._now)
+            step = opened.step
+            span = watch.span("write", account=step.account, link=step.link, step=opened.id)
+            async with self._guard():
+                with span, lane(step.scope):
+                    outcome = await perform_step(hand, scope, opened, now=self._now)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error
             return self._later(opened, error.says)
+        except (VendorError, Fenced):
+            raise
+        except Exception:
+            if not self._isolate:
+                raise
+            log.exception("a write to %s failed", hand.label)
+            return Outcome(step=opened.id, kind="unknown", says=_STUMBLED.format(hand.label))
         return self._weighed(hand, opened, outcome)
 
     def _weighed(self, hand: Hand, opened: OpenStep, outcome: Outcome) -> Outcome:
@@ -156,11 +188,13 @@ class Performer:
         self._conflicts[end] += 1
         if self._conflicts[end] < CONFLICTS:
             return outcome
-        says = (
-            f"{hand.label} did not take this in {CONFLICTS} tries; the next run tries again. "
-            f"The last time: {outcome.says}"
-        )
+        says = f"{hand.label} did not take this in {CONFLICTS} tries. The last time: {outcome.says}"
         holds = {"write": FieldHold(reason="conflict", detail=says)}
+        return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())
+
+    def _taken(self, opened: OpenStep, says: str) -> Outcome:
+        """Let a write wait whose time somebody else has; it is looked at again in the next run."""
+        holds = {"write": FieldHold(reason="overlap", detail=says)}
         return Outcome(step=opened.id, kind="later", says=says, holds=holds, retry_at=self._now())
 
     def _later(self, opened: OpenStep, says: str) -> Outcome:
@@ -177,6 +211,8 @@ class Performer:
             outcomes, self._outcomes = self._outcomes, []
             if outcomes:
                 await self._store.finish(self._run, outcomes, at=self._now())
+                if self._slots is not None:
+                    await self._slots.settle(outcomes)
 
 
 async def perform_step(

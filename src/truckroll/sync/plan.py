@@ -18,14 +18,15 @@ from truckroll.sync.existence import (
 from truckroll.sync.fold import LEFT, astray
 from truckroll.sync.merge import merge
 from truckroll.sync.need import make, need, take_out
-from truckroll.sync.types import Hold
+from truckroll.sync.still import still
+from truckroll.sync.types import Decision, Hold
 from truckroll.sync.work import At, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from truckroll.sync.context import Context
-    from truckroll.sync.types import Decision, Link
+    from truckroll.sync.types import Link
 
 
 def plan(links: Iterable[Link], ctx: Context) -> Iterator[Decision]:
@@ -36,6 +37,13 @@ def plan(links: Iterable[Link], ctx: Context) -> Iterator[Decision]:
 
 def plan_link(link: Link, ctx: Context) -> Decision:
     """Decide about one link: what is agreed now, which writes follow, and what waits."""
+    if still(link, ctx):
+        return Decision(link=link, changed=False)
+    return decide(link, ctx)
+
+
+def decide(link: Link, ctx: Context) -> Decision:
+    """Decide about one link by all the rules."""
     work = Work(link, ctx)
     if link.state == "ended":
         _seen_again(work)
@@ -130,21 +138,24 @@ def _home(work: Work) -> str:
     return work.ctx.scope_label(work.source.end.scope) if work.source else "its source"
 
 
+def _origin(work: Work, source: At | None) -> str:
+    return work.ctx.scope_label(source.end.scope) if source else ""
+
+
 def _arrive(work: Work, where: dict[Spot, str], weighed: frozenset[str]) -> None:
     """Make the followers that should be there."""
     source = work.source
-    home = work.ctx.scope_label(source.end.scope) if source else ""
     here = {(at.end.account, at.end.scope): at for at in work.followers}
     wanted = []
     for spot, key in where.items():
         at = here.get(spot)
         if at is None:
             if source is not None:
-                wanted.append((add(work, "target", spot, key), f"new in {home}"))
+                wanted.append((add(work, "target", spot, key), f"new in {_origin(work, source)}"))
         elif at.state != "live":
             revived = revive(work, at, weighed)
             if revived is not None:
-                wanted.append((revived, _back(work, at, home)))
+                wanted.append((revived, _back(work, at, _origin(work, source))))
     if wanted:
         make(work, wanted, lambda at: _may_originate(work, source, at))
 

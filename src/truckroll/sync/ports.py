@@ -214,6 +214,65 @@ class Performing(Protocol):
         ...
 
 
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to work on something alone: a `recipe` to run, a `scope` to read.
+
+    Each taking has a new `epoch`; `deaths` counts how often in a row it was taken from a holder
+    that had not given it up.
+    """
+
+    what: str
+    id: int
+    epoch: int
+    deaths: int = 0
+
+
+class Fenced(Exception):  # noqa: N818 -- it is no fault: another process went on with the work
+    """The lease was taken over meanwhile: nothing more may be written. `says` is for people."""
+
+    def __init__(self) -> None:
+        self.says = (
+            "This process was away too long, so that another one took over its work and goes on"
+            " with it. Nothing is lost."
+        )
+        super().__init__(self.says)
+
+
+class Leases(Protocol):
+    """Who works on what, over all processes."""
+
+    async def take(self, what: str, ids: Sequence[int], *, seconds: float) -> list[Lease]:
+        """Take what is free of these, each with a new epoch; the others are left out."""
+        ...
+
+    async def extend(self, leases: Sequence[Lease], *, seconds: float) -> list[Lease]:
+        """Hold them for so long from now; return those that are still ours."""
+        ...
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give up those that are still ours."""
+        ...
+
+    def under(self, leases: Sequence[Lease]) -> "Store":
+        """Return the store as the holder of these leases has it.
+
+        What it writes of a pass raises Fenced once one of them was taken by another.
+        """
+        ...
+
+
+class Slots(Protocol):
+    """Technicians' time, which is claimed before a visit is placed in it."""
+
+    async def take(self, opened: OpenStep) -> str:
+        """Claim the time in which a step places a visit; return "", or why it cannot be had."""
+        ...
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Give up the claims of steps whose outcomes are stored, save of those in doubt."""
+        ...
+
+
 class Busy(Exception):  # noqa: N818 -- it is no fault: another run is at work
     """Another run of the recipe is at work. `says` is a sentence for people."""
 
@@ -226,7 +285,15 @@ class Runs(Protocol):
     """Runs of a recipe, one at a time."""
 
     def run(self, recipe: int, kind: str) -> AbstractAsyncContextManager[int]:
-        """Hold the recipe's advisory lock and give a run id; raises Busy where another runs."""
+        """Hold the recipe's lease and give a run id; raises Busy where another runs."""
+        ...
+
+    async def start_run(self, recipe: int, kind: str) -> int:
+        """Note that a run begins and return its id; whoever does it holds the recipe's lease."""
+        ...
+
+    async def close_run(self, run: int) -> None:
+        """Note that a run ended, if that is not noted yet."""
         ...
 
     def steps_of(self, run: int) -> AsyncIterator[tuple[int, Step, Outcome | None]]:
@@ -238,20 +305,24 @@ class Runs(Protocol):
         ...
 
 
-class Store(Reading, Planning, Performing, Runs, Protocol):
+class Store(Reading, Planning, Performing, Runs, Leases, Protocol):
     """The whole store as the sync sees it."""
 
 
 __all__ = [
     "Busy",
     "Counts",
+    "Fenced",
     "Fields",
+    "Lease",
+    "Leases",
     "OpenStep",
     "PageResult",
     "Performing",
     "Planning",
     "Reading",
     "Runs",
+    "Slots",
     "Store",
     "StoredScope",
 ]

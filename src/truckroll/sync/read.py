@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.kit import watch
 from truckroll.kit.contract import Item, Missing, Page, Resource, Seen, Session
-from truckroll.kit.errors import StartOver, VendorError
+from truckroll.kit.errors import RetryLater, StartOver, VendorError
+from truckroll.kit.gate import lane
 from truckroll.model.time import AllDay, Timed
 
 if TYPE_CHECKING:
@@ -25,9 +28,9 @@ CONFIRM_AT_ONCE = 8
 class ScopeReport(msgspec.Struct, frozen=True, kw_only=True):
     """What reading a scope brought. `error` is a sentence for people, "" where it went well.
 
-    `code` is the error's kind. `complete` says that everything inside the extent was seen;
-    `before` is how many records lived there at the beginning, `live` how many were seen by a
-    complete listing.
+    `code` is the error's kind, `after` how long the system asks to wait. `complete` says that
+    everything inside the extent was seen; `before` is how many records lived there at the
+    beginning, `live` how many were seen by a complete listing.
     """
 
     scope: int
@@ -41,6 +44,7 @@ class ScopeReport(msgspec.Struct, frozen=True, kw_only=True):
     restarted: bool = False
     error: str = ""
     code: str = ""
+    after: timedelta | None = None
 
 
 class HeldVersions:
@@ -68,15 +72,36 @@ async def read_scope(
     An expired cursor starts a full read beside the old state: the cursor moves, and absence
     speaks, only when it is complete. An error leaves cursor and records as they are.
     """
+    began = now()
+    with watch.span("read", account=scope.account, scope=scope.id):
+        report = await _read_scope(store, resource, session, scope, now=now)
+    watch.measure("read", (now() - began).total_seconds())
+    result = report.code or ("complete" if report.complete else "changes")
+    watch.count("reads", system=session.system, result=result)
+    return report
+
+
+async def _read_scope(
+    store: Reading,
+    resource: Resource,
+    session: Session,
+    scope: StoredScope,
+    *,
+    now: Callable[[], datetime],
+) -> ScopeReport:
     held = _with_known(session, HeldVersions(store, scope.id))
     try:
-        try:
-            return await _list(store, resource, held, scope, scope.cursor, now=now)
-        except StartOver:
-            report = await _list(store, resource, held, scope, None, now=now)
-            return msgspec.structs.replace(report, restarted=True)
+        with lane(scope.id):
+            try:
+                return await _list(store, resource, held, scope, scope.cursor, now=now)
+            except StartOver:
+                report = await _list(store, resource, held, scope, None, now=now)
+                return msgspec.structs.replace(report, restarted=True)
     except VendorError as error:
-        return ScopeReport(scope=scope.id, before=scope.live, error=error.says, code=error.code)
+        after = error.after if isinstance(error, RetryLater) else None
+        return ScopeReport(
+            scope=scope.id, before=scope.live, error=error.says, code=error.code, after=after
+        )
 
 
 def _with_known(session: Session, known: HeldVersions) -> Session:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.kit import watch
 from truckroll.kit.errors import SignIn
 from truckroll.model.records import KINDS
 from truckroll.sync.brakes import Brake, Emptied, Width, brakes
+from truckroll.sync.leases import holding
 from truckroll.sync.match import Matcher, coarse_keys
 from truckroll.sync.perform import Hand, Performer, look_up
 from truckroll.sync.plan import plan
@@ -25,12 +29,15 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from truckroll.sync.context import Context
-    from truckroll.sync.ports import FoldKey, OpenStep, Store, StoredScope
+    from truckroll.sync.leases import Held
+    from truckroll.sync.perform import Guard
+    from truckroll.sync.ports import FoldKey, OpenStep, Slots, Store, StoredScope
     from truckroll.sync.types import Decision, Outcome, RecordRow, Step
 
 BATCH = 500
 KEPT = 2000  # decisions that may be kept from a look ahead; more are made again, batch by batch
 ROUNDS = 3
+PATIENCE_SECONDS = 120.0  # how long a pass waits for a scope that another process reads
 REMOVALS = frozenset({"delete", "cancel", "unlink"})
 
 MatchFn = "Callable[[str, int, Mapping[str, object]], Match]"
@@ -42,7 +49,10 @@ class Job:
 
     `context` makes the planner's context for a batch, given the matching function and what the
     scopes that could not be read are. `sources` and `targets` are the scopes of both sides.
-    `fold` gives the key by which source records are put together, where the mirror folds.
+    `fold` gives the key by which source records are put together, where the mirror folds. Each
+    call that writes is made within `guard`. `stumbled` hears of a link that cannot be planned by
+    a fault of ours, and the others go on; without it the fault is raised. `slots` is asked
+    before a visit is placed in somebody's time, where overlaps are refused.
     """
 
     recipe: int
@@ -58,6 +68,14 @@ class Job:
     now: Callable[[], datetime]
     budget: int | None = None
     fold: FoldKey | None = None
+    slots: Slots | None = None
+    guard: Guard = contextlib.nullcontext
+    stumbled: Callable[[Link, Exception], Awaitable[None]] | None = None
+
+
+def under(job: Job, held: Held) -> Job:
+    """Return the job as whoever holds its lease does it: fenced, with each call in the lease."""
+    return replace(job, store=held.store, guard=held.call)
 
 
 @dataclass(slots=True)
@@ -65,6 +83,7 @@ class Report:
     """What a pass found and did: `steps` were planned, `done` were carried out.
 
     `stopped_accounts` were left alone, with the reason; those in `signed_out` need a sign-in.
+    `due_since` is when the links became due whose writes are on their way.
     """
 
     scopes: list[ScopeReport] = field(default_factory=list)
@@ -76,6 +95,7 @@ class Report:
     stops: tuple[Brake, ...] = ()
     stopped_accounts: dict[int, str] = field(default_factory=dict)
     signed_out: frozenset[int] = frozenset()
+    due_since: dict[int, datetime | None] = field(default_factory=dict)
 
     @property
     def waiting(self) -> frozenset[int]:
@@ -84,9 +104,33 @@ class Report:
 
 
 async def observe(job: Job, report: Report) -> None:
-    """Settle what earlier runs left open, then read every scope; errors stay with their scope."""
-    await _recover(job)
-    scopes = [*job.sources, *job.targets]
+    """Settle what earlier runs left open, then read every scope; errors stay with their scope.
+
+    What another process reads just then is waited for, and read after it.
+    """
+    await recover(job)
+    waiting = {scope.id: scope for scope in (*job.sources, *job.targets)}
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = 0.05
+    while waiting:
+        async with holding(job.store, "scope", list(waiting)) as held:
+            taken = [waiting.pop(lease.id) for lease in held.leases]
+            report.scopes += await _read(job, held, taken)
+        if waiting and time.monotonic() > deadline:
+            report.scopes += [_being_read(scope) for scope in waiting.values()]
+            return
+        if waiting:
+            await asyncio.sleep(pause)
+            pause = min(1.0, pause * 2)
+
+
+def _being_read(scope: StoredScope) -> ScopeReport:
+    says = f"{scope.scope.title} is being read by another process all the time; it waits."
+    return ScopeReport(scope=scope.id, before=scope.live, error=says, code="busy")
+
+
+async def _read(job: Job, held: Held, scopes: Sequence[StoredScope]) -> list[ScopeReport]:
+    """Read scopes whose leases are held, accounts side by side."""
     by_account: dict[int, list[StoredScope]] = defaultdict(list)
     for scope in scopes:
         by_account[scope.account].append(scope)
@@ -97,15 +141,15 @@ async def observe(job: Job, report: Report) -> None:
 
         async def one(scope: StoredScope) -> ScopeReport:
             async with gate:
-                return await read_scope(job.store, hand.resource, hand.session, scope, now=job.now)
+                return await read_scope(held.store, hand.resource, hand.session, scope, now=job.now)
 
         return list(await asyncio.gather(*(one(scope) for scope in theirs)))
 
     done = await asyncio.gather(*(read_account(*item) for item in by_account.items()))
-    report.scopes = [one for reports in done for one in reports]
+    return [one for reports in done for one in reports]
 
 
-async def _recover(job: Job) -> None:
+async def recover(job: Job) -> None:
     """Look up the intents that have no outcome: of runs that died, or whose answer was lost."""
     outcomes = []
     scopes = {scope.id: scope.scope for scope in (*job.sources, *job.targets)}
@@ -147,12 +191,42 @@ async def planned(
         if not links:
             return
         after = links[-1].id
+        # First what is in doubt, then the candidates: what another recipe makes meanwhile is then
+        # in one of the two. So neither can be asked once for a whole pass.
+        ctx = await job.context(links, Matcher((), job.match_names).find, waiting)
         matcher = await _matcher(job, links, given)
-        ctx = await job.context(links, matcher.find, waiting)
-        yield list(plan(links, ctx))
+        with watch.span("plan", recipe=job.recipe, links=len(links)):
+            decisions = await _decided(job, links, replace(ctx, match=matcher.find))
+        yield decisions
         given |= matcher.given
         if len(links) < BATCH:
             return
+
+
+async def _decided(job: Job, links: Sequence[Link], ctx: Context) -> list[Decision]:
+    """Plan links. Where the job can tell of it, one that makes the planner fail stops no other."""
+    if job.stumbled is None:
+        return list(plan(links, ctx))
+    decisions: list[Decision] = []
+    for link in links:
+        try:
+            decisions += plan([link], ctx)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is this link's alone
+            await job.stumbled(link, error)
+    return decisions
+
+
+async def planned_of(
+    job: Job, links: Sequence[Link], waiting: frozenset[int], *, said: Mapping[str, str]
+) -> list[Decision]:
+    """Decide about these links, due or not; nothing is stored. `said` as in the context.
+
+    What a person decided is not held by an overlap: its time was claimed.
+    """
+    matcher = await _matcher(job, links, set())
+    ctx = await job.context(links, matcher.find, waiting)
+    overlaps = {key: text for key, text in ctx.overlaps.items() if key not in said}
+    return await _decided(job, links, replace(ctx, said=said, overlaps=overlaps))
 
 
 async def preview_originated(job: Job, waiting: frozenset[int], given: set[int]) -> list[Decision]:
@@ -296,14 +370,28 @@ async def perform(
 
     def heard(outcome: Outcome, opened: OpenStep) -> None:
         report.outcomes[outcome.kind] += 1
+        watch.count("writes", op=opened.step.op, result=outcome.kind)
+        since = report.due_since.pop(opened.step.link, None)
         if outcome.kind == "done":
             report.done.append(opened.step)
+            if since is not None:
+                watch.measure("processing", (job.now() - since).total_seconds())
         else:
             report.failures.append((opened.step, outcome))
         if progress is not None:
             progress(outcome, opened)
 
-    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
+    performer = Performer(
+        job.store,
+        run,
+        dict(job.hands),
+        scopes,
+        now=job.now,
+        progress=heard,
+        guard=job.guard,
+        isolate=job.stumbled is not None,
+        slots=job.slots,
+    )
     for _ in range(ROUNDS):
         batches = _again(foreseen) if foreseen is not None else _plans(job, report)
         foreseen = None
@@ -349,7 +437,16 @@ async def undo(job: Job, undone: int, run: int, report: Report) -> None:
         else:
             report.failures.append((opened.step, outcome))
 
-    performer = Performer(job.store, run, dict(job.hands), scopes, now=job.now, progress=heard)
+    performer = Performer(
+        job.store,
+        run,
+        dict(job.hands),
+        scopes,
+        now=job.now,
+        progress=heard,
+        guard=job.guard,
+        isolate=job.stumbled is not None,
+    )
     ids = list(done)
     for begin in range(0, len(ids), BATCH):
         links = await job.store.links(ids[begin : begin + BATCH])
@@ -381,6 +478,9 @@ async def _feed(
     try:
         async for decisions in batches:
             opened = await job.store.journal(run, decisions, at=at)
+            report.due_since |= {
+                step.link: one.link.look_at for one in decisions for step in one.steps
+            }
             report.decisions.extend(
                 msgspec.structs.replace(one, steps=()) for one in decisions if one.holds
             )

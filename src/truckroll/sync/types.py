@@ -1,4 +1,7 @@
-"""What the planner is given and what it decides: frozen data, no behaviour."""
+"""What the planner is given and what it decides: frozen data, no behaviour.
+
+None of it can be a part of itself, so the garbage collector need not watch it.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -12,8 +15,10 @@ LinkState = Literal["live", "ended"]
 Op = Literal["create", "update", "cancel", "delete", "unlink"]
 Side = Literal["source", "target"]
 
+PERSON = 0  # in `Link.by`: a field stands on the word of a person of the hub, and of no end
 
-class FieldHold(msgspec.Struct, frozen=True, omit_defaults=True):
+
+class FieldHold(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A field of an end that waits: no `base` or `given` moves, nothing is written there.
 
     `reason` is drift · ask · lossy_edit · not_stored · undone · unmapped; `detail` says it in a
@@ -28,7 +33,7 @@ class FieldHold(msgspec.Struct, frozen=True, omit_defaults=True):
     of: Value = None
 
 
-class End(msgspec.Struct, frozen=True, kw_only=True):
+class End(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A link's presence in one scope of one account.
 
     `key` is the fan-out key that the end stands for (a person), "" where the mirror does not fan
@@ -63,14 +68,14 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     series: str | None = None
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
+class Link(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing across systems, with all its ends.
 
     `key` is stable for the link's life and goes into marks and create keys. `agreed` is in the
-    mirror's terms; `by` names the end (id) on whose word each field stands. `hold` is the reason
-    that holds the whole link, with `hold_detail` for people. `undone` is the run whose undo
-    holds the link's existence (0: none). `fold` is the value that its source records share in a
-    mirror that folds ("" for none). `row` is the version of the stored row, `touched` how
+    mirror's terms; `by` names the end (id) on whose word each field stands, or PERSON. `hold` is
+    the reason that holds the whole link, with `hold_detail` for people. `undone` is the run whose
+    undo holds the link's existence (0: none). `fold` is the value that its source records share
+    in a mirror that folds ("" for none). `row` is the version of the stored row, `touched` how
     often it was made due: a link touched since it was read stays due when it is journalled.
     """
 
@@ -91,7 +96,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     touched: int = 0
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One planned write at one end.
 
     `fields` is what is needed and `whole` all that the end should show, both in the end's own
@@ -121,7 +126,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     undoes: int = 0
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, gc=False):
     """A line of a record's story: a code for machines and a sentence for people."""
 
     code: str
@@ -130,7 +135,7 @@ class Note(msgspec.Struct, frozen=True):
     data: Fields = {}
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """Something that waits for a reason: the whole link (`end` 0), an end, or a field of it."""
 
     reason: str
@@ -140,7 +145,7 @@ class Hold(msgspec.Struct, frozen=True):
     release: str = ""
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the planner decided about one link.
 
     `link` is the link as it is once this is journalled (new ends have negative ids). `changed`
@@ -155,7 +160,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     look_again_at: datetime | None = None
 
 
-class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
+class RecordRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An observed record as the store keeps it, linked or not.
 
     `ended` says of a candidate for matching that it stands under a released end, or an ended
@@ -184,7 +189,7 @@ class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
 OutcomeKind = Literal["done", "refused", "conflict", "later", "unknown", "gone"]
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How the performing of a step ended.
 
     `external_id`, `version`, `shown` and `raw` are the reply as the next observation (`shown`

@@ -5,59 +5,48 @@ Most links of a pass have not changed: nothing is copied before something does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import msgspec
 
-from truckroll.sync.types import Decision, End, FieldHold, Hold, Link, Note, Side, Step
+from truckroll.model.records import Fields, Value
+from truckroll.recipes.mirror import Line, Problem
+from truckroll.sync.context import AccountFacts, Context
+from truckroll.sync.types import (
+    Decision,
+    End,
+    EndState,
+    FieldHold,
+    Hold,
+    Link,
+    LinkState,
+    Note,
+    Side,
+    Step,
+)
 
-if TYPE_CHECKING:
-    from datetime import datetime
 
-    from truckroll.model.records import Fields, Value
-    from truckroll.recipes.mirror import Line, Problem
-    from truckroll.sync.context import AccountFacts, Context
-
-
-class At:
+class At(msgspec.Struct, eq=False, gc=False):
     """An end under the planner's hands. `base`, `given` and `holds` are copied when they change.
 
     `waits` says that its last intent is in doubt, or that its scope could not be read. `planned`
-    says that this plan has said already what becomes of it.
+    says that this plan has said already what becomes of it, `dirty` that it is not as stored, and
+    `own` that the copies are made.
     """
 
-    __slots__ = (
-        "_own",
-        "base",
-        "decided",
-        "dirty",
-        "end",
-        "facts",
-        "given",
-        "holds",
-        "lines",
-        "planned",
-        "shown",
-        "state",
-        "waits",
-    )
-
-    def __init__(
-        self, end: End, lines: tuple[Line, ...], facts: AccountFacts, *, waits: bool
-    ) -> None:
-        self.end = end
-        self.waits = waits
-        self.lines = lines
-        self.facts = facts
-        self.state = end.state
-        self.shown: Fields = end.shown
-        self.base: dict[str, Value] = end.base  # type: ignore[assignment] # copied before it changes
-        self.given: dict[str, Value] = end.given  # type: ignore[assignment] # the same
-        self.holds: dict[str, FieldHold] = end.holds
-        self.decided = end.decided
-        self.dirty = end.id < 0
-        self.planned = False
-        self._own = False
+    end: End
+    waits: bool
+    lines: tuple[Line, ...]
+    facts: AccountFacts
+    state: EndState
+    shown: Fields
+    base: dict[str, Value]
+    given: dict[str, Value]
+    holds: dict[str, FieldHold]
+    decided: str
+    dirty: bool
+    planned: bool = False
+    own: bool = False
 
     @property
     def weighable(self) -> bool:
@@ -66,8 +55,8 @@ class At:
 
     def _change(self) -> None:
         self.dirty = True
-        if not self._own:
-            self._own = True
+        if not self.own:
+            self.own = True
             self.base, self.given = dict(self.base), dict(self.given)
             self.holds = dict(self.holds)
 
@@ -79,9 +68,8 @@ class At:
 
     def settle_all(self, base: dict[str, Value], given: dict[str, Value]) -> None:
         """Move `base` of these fields to what is shown of them, and `given` to these values."""
-        self._change()
-        self.base.update(base)
-        self.given.update(given)
+        self.dirty = True
+        self.base, self.given = {**self.base, **base}, {**self.given, **given}
 
     def hold(self, slot: str, hold: FieldHold, *, again: bool = False) -> None:
         """Hold a field; an answer given to the same hold stays, save `again`."""
@@ -141,49 +129,38 @@ class At:
         )
 
 
-class Work:
+class Work(msgspec.Struct, eq=False, gc=False):
     """A link being planned: its ends, what is agreed, and what comes of it.
 
     `ends` are all, tombstones included; `source` and `followers` those that stand for their
     place now (`existence.line_up`).
     """
 
-    __slots__ = (
-        "_changed",
-        "_hold",
-        "_shows",
-        "agreed",
-        "by",
-        "ctx",
-        "ends",
-        "followers",
-        "holds",
-        "link",
-        "look_at",
-        "notes",
-        "source",
-        "state",
-        "steps",
-        "why",
-    )
+    link: Link
+    ctx: Context
+    agreed: dict[str, Value] = {}
+    by: dict[str, int] = {}
+    state: LinkState = "live"
+    why: str = ""
+    ends: list[At] = []
+    source: At | None = None
+    followers: list[At] = []
+    steps: list[Step] = []
+    holds: list[Hold] = []
+    notes: list[Note] = []
+    look_at: datetime | None = None
+    _hold: tuple[str, str] = ("", "")
+    _changed: bool = False
+    _shows: dict[Side, dict[str, Value | Problem]] = {}
 
-    def __init__(self, link: Link, ctx: Context) -> None:
-        self.link = link
-        self.ctx = ctx
-        self.agreed: dict[str, Value] = link.agreed  # type: ignore[assignment] # copied before it changes
-        self.by: dict[str, int] = link.by
-        self.steps: list[Step] = []
-        self.holds: list[Hold] = []
-        self.notes: list[Note] = []
-        self.look_at: datetime | None = None
-        self.ends: list[At] = [self.at(end) for end in link.ends]
-        self.source: At | None = None
-        self.followers: list[At] = []
+    def __post_init__(self) -> None:
+        """Take the link apart."""
+        link = self.link
+        self.agreed = link.agreed  # type: ignore[assignment] # copied before it changes
+        self.by = link.by
         self.state = link.state
         self.why = link.ended_why
-        self._hold: tuple[str, str] = ("", "")
-        self._changed = False
-        self._shows: dict[Side, dict[str, Value | Problem]] = {}
+        self.ends = [self.at(end) for end in link.ends]
 
     def at(self, end: End) -> At:
         """Return an end on the bench; one that waits is looked at again in the next pass."""
@@ -191,13 +168,25 @@ class Work:
         waits = end.open or end.scope in ctx.waiting
         if waits:
             self.look_at = ctx.now
-        return At(end, ctx.mirror.lines[end.side], ctx.accounts[end.account], waits=waits)
+        return At(
+            end,
+            waits,
+            ctx.mirror.lines[end.side],
+            ctx.accounts[end.account],
+            end.state,
+            end.shown,
+            end.base,  # type: ignore[arg-type] # copied before it changes
+            end.given,  # type: ignore[arg-type] # the same
+            end.holds,
+            end.decided,
+            end.id < 0,
+        )
 
     def shows(self, side: Side) -> dict[str, Value | Problem]:
         """Return what the ends of a side should show by what is agreed, by slot.
 
-        None is where nothing is known of a slot. All ends of a side should show the same, so it
-        is worked out once.
+        A slot of which nothing is known is None, or is not there. All ends of a side should show
+        the same, so it is worked out once.
         """
         found = self._shows.get(side)
         if found is None:
@@ -213,11 +202,13 @@ class Work:
         self.agreed[field] = value
         self.by[field] = by
 
-    def agree_all(self, values: dict[str, Value], by: int) -> None:
-        """Take values as agreed where nothing was, on the word of one end."""
+    def agree_all(
+        self, values: dict[str, Value], by: At, shows: dict[str, Value | Problem]
+    ) -> None:
+        """Take all values as agreed on the word of an end, which should show `shows`."""
         self._changed = True
-        self._shows.clear()
-        self.agreed, self.by = values, dict.fromkeys(values, by)
+        self.agreed, self.by = values, dict.fromkeys(values, by.end.id)
+        self._shows = {by.end.side: shows}
 
     def look_again(self, at: datetime | None) -> None:
         """Ask to be looked at again at an instant, or before."""
@@ -240,11 +231,12 @@ class Work:
 
     def decision(self) -> Decision:
         """Put the link together again."""
-        for at in self.ends:
-            for slot, held in at.told_holds():
-                self.holds.append(
-                    Hold(reason=held.reason, detail=held.detail, end=at.end.id, field=slot)
-                )
+        self.holds += [
+            Hold(held.reason, held.detail, at.end.id, slot)
+            for at in self.ends
+            if at.holds
+            for slot, held in at.told_holds()
+        ]
         changed = self._differs()
         return Decision(
             link=self._frozen() if changed else self.link,

@@ -300,6 +300,8 @@ def test_what_somebody_else_organises_is_not_ours_to_edit(organizer, mark, owned
     scope = Scope(id="/cal/", title="Field", kind="appointment", owner="Ana")
     seen = wire.Reader(session({}), scope).item("a.ics", text.encode(), '"1"')
     assert seen.owned is owned
+    who = seen.fields["organizer"]
+    assert (who == "boss@example.com") is ("boss" in organizer), "who is to be asked"
 
 
 def test_an_object_is_read_whole_so_what_it_lacks_is_unknown_there():
@@ -311,7 +313,8 @@ def test_an_object_is_read_whole_so_what_it_lacks_is_unknown_there():
     scope = Scope(id="/cal/", title="Field", kind="appointment")
     seen = wire.Reader(session({}), scope).item("a.ics", text.encode(), '"1"')
     lacking = {name for name, value in seen.fields.items() if value is None}
-    assert {"notes", "location", "status", "category", "link"} <= lacking
+    assert {"notes", "location", "category", "link"} <= lacking
+    assert seen.fields["status"] == "confirmed"  # what every calendar shows for it
     assert (seen.fields["busy"], seen.fields["private"]) == (True, False)
     assert set(seen.fields) == set(APPOINTMENTS.fields)
 

@@ -1,6 +1,5 @@
 """CalDAV servers under the contract suite: Radicale, Xandikos, and Cyrus where it is installed."""
 
-import asyncio
 import json
 import re
 from contextlib import asynccontextmanager, contextmanager
@@ -11,12 +10,12 @@ import icalendar
 import pytest
 
 from contract.bench import Held, Visit, World
+from support.clock import at_once
 from support.proxy import FaultProxy
 from support.servers import Server, cyrus, cyrus_missing, radicale, xandikos
 from truckroll.connectors.caldav import CALDAV
 from truckroll.kit.contract import Session
 from truckroll.kit.http import open_client
-from truckroll.kit.pace import Timing
 
 EVENT = """BEGIN:VCALENDAR
 VERSION:2.0
@@ -47,7 +46,7 @@ UNREADABLE = (
     .replace("3000Z\nSUMMARY", "3000\nSUMMARY")
 )
 _numbers = count(1)
-AT_ONCE = Timing(sleep=lambda _: asyncio.sleep(0))
+AT_ONCE = at_once()
 
 
 @asynccontextmanager

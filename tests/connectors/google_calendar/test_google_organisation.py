@@ -262,13 +262,15 @@ SIGN_IN = {"client_id": "x", "client_secret": "y", "refresh_token": "z"}
 
 def test_googles_own_limits_are_kept_and_a_persons_word_goes_before_them():
     at_google = GOOGLE_CALENDAR.transport(SIGN_IN)
-    assert at_google.pace.per_second == 10
+    person, project = at_google.pace.all_limits()
+    assert (person.amount, person.per_seconds, person.of) == (600, 60, "user")
+    assert (project.amount, project.per_seconds, project.of) == (10_000, 60, "app")
     assert at_google.base_url == calls.GOOGLE
     assert at_google.batch.url == "https://www.googleapis.com/batch/calendar/v3"
     said = GOOGLE_CALENDAR.transport({**SIGN_IN, "per_minute": "1200"})
-    assert said.pace.per_second == 20
+    assert said.pace.all_limits()[0].amount == 1200
     elsewhere = GOOGLE_CALENDAR.transport({**SIGN_IN, "api": "http://127.0.0.1:1/x/calendar/v3"})
-    assert (elsewhere.base_url, elsewhere.pace.per_second) == ("http://127.0.0.1:1/x/", None)
+    assert (elsewhere.base_url, elsewhere.pace.all_limits()) == ("http://127.0.0.1:1/x/", ())
 
 
 async def test_the_directory_has_the_sign_in_though_it_is_another_host():

@@ -48,8 +48,8 @@ def test_the_settings_table_names_every_question(system):
 def test_the_capability_table_is_what_the_connector_declares():
     page = PAGES["google-calendar"]
     assert set(row(page, "reads").split(", ")) == set(APPOINTMENTS.fields)
-    assert row(page, "writes") == "the same, but guests"
-    assert set(APPOINTMENTS.fields) - {"guests"} == set(APPOINTMENTS.writes)
+    assert row(page, "writes") == "the same, but guests and organizer"
+    assert set(APPOINTMENTS.fields) - {"guests", "organizer"} == set(APPOINTMENTS.writes)
     assert row(page, "kind") == APPOINTMENTS.kind
     for name in ("create", "update", "cancel", "remove"):
         assert row(page, name).startswith("yes") == (getattr(APPOINTMENTS, name) is not None)

@@ -77,6 +77,7 @@ def test_an_event_is_read_in_the_models_terms():
         "private": False,
         "link": "https://hub.example/v/1",
         "guests": ("bea@customers.example",),
+        "organizer": "ana@acme.example",
     }
     assert (seen.version, seen.mark, seen.series, seen.owned) == (
         '"1"',

@@ -1,21 +1,20 @@
 """The simulated Google under the contract suite: a person's calendars, and an organisation's."""
 
-import asyncio
 import json
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 
 from contract.bench import Held, Visit, World
+from support.clock import at_once
 from support.proxy import FaultProxy
 from truckroll.connectors.google_calendar import GOOGLE_CALENDAR, GOOGLE_WORKSPACE
 from truckroll.kit.contract import Session
 from truckroll.kit.http import open_client
-from truckroll.kit.pace import Timing
 from truckroll_sim.google_calendar import GoogleCalendar
 from truckroll_sim.kit.server import running
 
-AT_ONCE = Timing(sleep=lambda _: asyncio.sleep(0))
+AT_ONCE = at_once()
 LA = "America/Los_Angeles"
 # What the hub knows nothing of, and what stays as it is.
 OWN = {

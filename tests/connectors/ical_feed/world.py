@@ -1,17 +1,16 @@
 """A feed's server under the contract suite: one address, validators as real servers send them."""
 
-import asyncio
 import hashlib
 from contextlib import asynccontextmanager, nullcontext
 
 from aiohttp import web
 
 from contract.bench import Held, Visit, World
+from support.clock import at_once
 from support.proxy import FaultProxy
 from truckroll.connectors.ical_feed import ICAL_FEED
 from truckroll.kit.contract import Session
 from truckroll.kit.http import open_client
-from truckroll.kit.pace import Timing
 
 EVENT = """BEGIN:VEVENT
 UID:{uid}
@@ -24,7 +23,7 @@ END:VEVENT
 UNREADABLE = EVENT.replace(
     "DTSTART:20991201T090000Z", "DTSTART;TZID=Nowhere/Atlantis:20991201T090000"
 )
-AT_ONCE = Timing(sleep=lambda _: asyncio.sleep(0))
+AT_ONCE = at_once()
 
 
 def calendar(*events, head=""):

@@ -61,7 +61,9 @@ def test_the_addresses_are_the_vendor_s_own_unless_others_are_given():
     assert token_address(integration) == "https://auth-integration.servicetitan.io/connect/token"
     assert api_address({"api": "http://127.0.0.1:1/st"}) == "http://127.0.0.1:1/st/"
     transport = SERVICETITAN.transport({})
-    assert (transport.pace.per_second, transport.private) == (60, False)
+    (limit,) = transport.pace.all_limits()
+    assert (limit.amount, limit.per_seconds, limit.of) == (60, 1, "app")
+    assert not transport.private
 
 
 async def test_another_tenant_or_a_missing_scope_says_what_to_check(company):

@@ -67,6 +67,7 @@ def test_the_vendor_s_example_is_read():
         "number": "61840021",
         "title": "RTU 3 not cooling. WO 284411902",
         "when": Timed(samples.at("2026-03-09T09:00"), CHICAGO, seconds=7200),
+        "window": None,
         "status": "scheduled",
         "people": ("Ana Ruiz <ana@acme.example>", "Ben Cole"),
         "location": Address(
@@ -82,7 +83,7 @@ def test_the_vendor_s_example_is_read():
 
 def test_a_part_that_was_not_shown_is_no_key_and_is_named():
     fields, lacks = wire.fields_of(wire.Parts(visit()), CHICAGO)
-    assert fields.keys() == {"when", "status"}
+    assert fields.keys() == {"when", "window", "status"}
     assert lacks == "the job, the customer and the location"
 
 
@@ -129,6 +130,33 @@ def test_an_instant_without_an_offset_is_utc():
     start = datetime(2026, 3, 9, 14)
     when = wire.when_of(visit(start=start, end=start + timedelta(hours=1)), CHICAGO)
     assert when.begins == start.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("completed", "status", "last", "minutes"),
+    [
+        (datetime(2026, 3, 9, 15, 10, 42, tzinfo=UTC), "Done", 61840024, 70),
+        (datetime(2026, 3, 9, 16, 40, tzinfo=UTC), "Done", 61840024, 160),
+        (datetime(2026, 3, 9, 15, 10, tzinfo=UTC), "Working", 61840024, 120),
+        (datetime(2026, 3, 9, 15, 10, tzinfo=UTC), "Done", 61840099, 120),
+        (datetime(2026, 3, 11, 15, 10, tzinfo=UTC), "Done", 61840024, 120),
+        (datetime(2026, 3, 9, 13, 10, tzinfo=UTC), "Done", 61840024, 120),
+        (None, "Done", 61840024, 120),
+    ],
+)
+def test_a_visit_that_is_done_ended_when_its_job_was_completed(completed, status, last, minutes):
+    job = wire.Job(1, last_appointment_id=last, appointment_count=2, completed_on=completed)
+    when = wire.when_of(visit(status=status), CHICAGO, job)
+    assert when.seconds == minutes * 60
+
+
+def test_the_arrival_window_is_read_and_half_a_one_is_none():
+    opens = datetime(2026, 3, 9, 13, tzinfo=UTC)
+    row = visit(arrival_window_start=opens, arrival_window_end=opens + timedelta(hours=4))
+    assert wire.window_of(row, CHICAGO) == Timed(
+        samples.at("2026-03-09T08:00"), CHICAGO, seconds=4 * 3600
+    )
+    assert wire.window_of(visit(arrival_window_start=opens), CHICAGO) is None
 
 
 @pytest.mark.parametrize("times", [{"start": None}, {"end": datetime(2026, 1, 1, tzinfo=UTC)}])

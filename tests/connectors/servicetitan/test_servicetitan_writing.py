@@ -21,7 +21,7 @@ from contract.sentences import assert_sentence
 from truckroll.kit.contract import Change, Missing, Removal
 from truckroll.kit.errors import Gone, HoldRecord, OutcomeUnknown, Replan, RetryLater
 from truckroll.model.records import Address
-from truckroll.model.time import AllDay, Rule
+from truckroll.model.time import AllDay, Rule, wall
 from truckroll_sim.kit.faults import Fault
 
 
@@ -343,3 +343,17 @@ async def test_what_is_gone_is_gone(stay, company):
             await write(stay.session, stay.scope, asked)
         assert_sentence(caught.value.says)
     assert company.job_of(id_)["summary"] == "<p>AC not cooling</p>"
+
+
+async def test_a_visit_moved_within_its_arrival_window_keeps_what_the_customer_was_told(
+    stay, company
+):
+    id_ = visit_of(company.job())
+    before = dict(company.row("appointments", id_))
+    opens, closes = before["arrivalWindowStart"], before["arrivalWindowEnd"]
+    later = opens + (closes - opens) / 2
+    start, _ = wall(later, WHEN.zone)
+    await change(stay, id_, when=msgspec.structs.replace(WHEN, start=start))
+    after = company.row("appointments", id_)
+    assert after["start"] == later
+    assert (after["arrivalWindowStart"], after["arrivalWindowEnd"]) == (opens, closes)

@@ -1,6 +1,5 @@
 """The simulated ServiceTitan under the contract suite."""
 
-import asyncio
 import json
 import re
 from contextlib import asynccontextmanager, nullcontext
@@ -9,15 +8,15 @@ from html import unescape
 
 from contract import samples
 from contract.bench import Held, Visit, World
+from support.clock import at_once
 from support.proxy import FaultProxy
 from truckroll.connectors.servicetitan import SERVICETITAN
 from truckroll.kit.contract import Session
 from truckroll.kit.http import open_client
-from truckroll.kit.pace import Timing
 from truckroll_sim.kit.server import running
 from truckroll_sim.servicetitan import ServiceTitan
 
-AT_ONCE = Timing(sleep=lambda _: asyncio.sleep(0))
+AT_ONCE = at_once()
 GUID = "5a2f1c77-5f0e-4f0a-9a6e-0c1d2e3f4a5b"
 STATUSES = {"Scheduled": "scheduled", "Canceled": "cancelled", "Hold": "paused"}
 NEXT_YEAR = "2099-03-02T{hour:02}:00:00Z"

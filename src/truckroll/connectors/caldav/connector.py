@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from truckroll.connectors.caldav import discovery, reads, sync, wire, writes
 from truckroll.connectors.caldav.site import base_url, has_apples_ways
 from truckroll.kit.auth import Basic
-from truckroll.kit.contract import Connector, Resource, Setting
+from truckroll.kit.contract import PRIVATE, Connector, Resource, Setting, is_private
 from truckroll.kit.http import Pace, Transport
 
 SETTINGS = (
@@ -19,12 +19,7 @@ SETTINGS = (
         "Password (iCloud and most others: a password made for this programme alone)",
         secret=True,
     ),
-    Setting(
-        "private",
-        "May the server stand in your own house or network? (yes or no)",
-        required=False,
-        default="no",
-    ),
+    PRIVATE,
     Setting(
         "ca_file",
         "File with the certificate authority of your own server, if it has one",
@@ -44,7 +39,7 @@ def transport(settings: Mapping[str, str]) -> Transport:
         base_url=base_url(settings["url"]),
         auth=Basic(settings.get("user", ""), settings.get("password", "")),
         pace=Pace(concurrency=2 if has_apples_ways(settings) else 8),
-        private=settings.get("private", "no") == "yes",
+        private=is_private(settings),
         ca_file=settings.get("ca_file", ""),
     )
 

@@ -27,10 +27,16 @@ FIELDS: Mapping[str, Stored] = {
     "private": LOSSLESS,
     "category": _TEXT,
     "link": _TEXT,
+    "organizer": LOSSLESS,
 }
-WRITES = frozenset(FIELDS)
-# An object is read whole: what it lacks is unknown there, or what RFC 5545 says of its absence.
-_ABSENT: dict[str, Value] = dict.fromkeys(FIELDS) | {"busy": True, "private": False}
+WRITES = frozenset(FIELDS) - {"organizer"}
+# An object is read whole: what it lacks is unknown there, or what RFC 5545 says of its absence;
+# an event without STATUS is what calendars show for a confirmed one.
+_ABSENT: dict[str, Value] = dict.fromkeys(FIELDS) | {
+    "busy": True,
+    "private": False,
+    "status": EVENT_STATUS.default,
+}
 _CONTENT = "sha256:"
 _NAMED = 60
 
@@ -61,7 +67,9 @@ class Reader:
             return self._unreadable(id_, entry.refused, data, version)
         return Seen(
             id=id_,
-            fields=_ABSENT | {k: v for k, v in entry.fields.items() if k in FIELDS},
+            fields=_ABSENT
+            | {k: v for k, v in entry.fields.items() if k in FIELDS}
+            | {"organizer": _address(entry.organizer) or None},
             version=version,
             raw=data,
             mark=entry.mark or None,
@@ -72,8 +80,8 @@ class Reader:
 
     def _ours(self, organizer: str) -> bool:
         """Tell whether the account organises an event, or nobody does."""
-        who = organizer.strip().casefold()
-        return not who or who.removeprefix("mailto:") in self._me
+        who = _address(organizer).casefold()
+        return not who or who in self._me
 
     def _unreadable(self, id_: str, why: str, data: bytes, version: str) -> Unreadable:
         reason = (
@@ -81,6 +89,12 @@ class Reader:
             f"read: {why.rstrip('.')}. The others are not affected."
         )
         return Unreadable(id_, reason, data, version)
+
+
+def _address(organizer: str) -> str:
+    """Return the mail address in an ORGANIZER (RFC 5545 section 3.8.4.3)."""
+    who = organizer.strip()
+    return who[len("mailto:") :] if who.casefold().startswith("mailto:") else who
 
 
 def content_version(data: bytes) -> str:

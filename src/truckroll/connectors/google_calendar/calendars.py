@@ -62,6 +62,12 @@ async def scopes(session: Session) -> tuple[Scope, ...]:
     return shown
 
 
+async def who(session: Session) -> str:
+    """Return the mail address of the person who signed in: their main calendar's id."""
+    response = await calls.ask(session, calls.calendar_path("primary"))
+    return msgspec.json.decode(calls.data_of(session, response), type=_Calendar).id
+
+
 def _scope(one: _Calendar) -> Scope:
     owner = one.id if one.primary or calls.is_person(one.id) else one.data_owner
     return Scope(

@@ -3,21 +3,31 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from truckroll.connectors.google_calendar import calendars, calls, reads, sharing, wire, writes
+from truckroll.connectors.google_calendar import (
+    calendars,
+    calls,
+    channels,
+    reads,
+    sharing,
+    wire,
+    writes,
+)
 from truckroll.kit.auth import OAuthApp, lasting
 from truckroll.kit.batch import Batch
-from truckroll.kit.contract import Connector, Resource, Setting
+from truckroll.kit.contract import PRIVATE, Connector, Resource, Setting, is_private
 from truckroll.kit.errors import GiveUp
-from truckroll.kit.http import Auth, Pace, Transport
+from truckroll.kit.http import Auth, Limit, Pace, Transport
 from truckroll.kit.multipart import MULTIPART
 from truckroll.kit.service_account import ServiceAccount, read_key
 
 _TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105 -- an address
+_CONSENT = "https://accounts.google.com/o/oauth2/v2/auth"
 _MOST_PARTS = 50
 # Each person's writes make batches of their own, which only many waiting ones can fill; how many
 # requests are out at one time is the pace's business.
 _MOST_WAITING = 400
-_PER_MINUTE = 600  # a user of a project (sheet, section 8)
+# A user of a project, and a project, in a sliding minute (sheet, section 8).
+_PER_MINUTE, _PROJECT_PER_MINUTE = 600, 10_000
 _WORDS = {
     "notify": ("none", "outside", "all"),
     "share": ("none", *sharing.ROLES),
@@ -45,12 +55,7 @@ _PLACE = (
     ),
     Setting("api", "Address of the API, if it is not Google's own", required=False),
     Setting("token", "Address of the token server, if it is not Google's own", required=False),
-    Setting(
-        "private",
-        "May the API stand in your own house or network? (yes or no)",
-        required=False,
-        default="no",
-    ),
+    PRIVATE,
 )
 
 SETTINGS = (
@@ -66,6 +71,7 @@ SETTINGS = (
         required=False,
     ),
     Setting("subject", "Mail address of the person the service account acts for", required=False),
+    Setting("authorize", "Address of the consent page, if it is not Google's own", required=False),
     *_PLACE,
 )
 
@@ -102,28 +108,45 @@ def transport(settings: Mapping[str, str]) -> Transport:
     Raises GiveUp where neither was given.
     """
     if settings.get("key"):
-        auth: Auth = _service_account(settings, CALENDAR).acting(settings.get("subject", ""))
-    elif all(settings.get(name) for name in ("client_id", "client_secret", "refresh_token")):
-        app = OAuthApp(
-            system="Google Calendar",
-            token_url=settings.get("token") or _TOKEN,
-            client_id=settings["client_id"],
-            client_secret=settings["client_secret"],
-            secret_in_body=True,
-            private=settings.get("private", "no") == "yes",
-        )
-        auth = lasting(app, settings["refresh_token"])
+        signer = _service_account(settings, CALENDAR)
+        auth: Auth = signer.acting(settings.get("subject", ""))
+        project = signer.key.project
+    elif (app := consent(settings)) is not None and settings.get("refresh_token"):
+        auth, project = lasting(app, settings["refresh_token"]), app.client_id
     else:
         raise GiveUp(
             "Google Calendar needs either client id, client secret and refresh token, or the key "
             "of a service account. Give one or the other."
         )
-    return _transport(settings, auth)
+    return _transport(settings, auth, project)
+
+
+def consent(settings: Mapping[str, str]) -> OAuthApp | None:
+    """Return the app that a person lets into their calendars; None without id and secret.
+
+    Google gives a refresh token where `access_type` asks for one, and surely a new one only after
+    a new consent (sheet, section 3).
+    """
+    client_id, secret = settings.get("client_id"), settings.get("client_secret")
+    if not client_id or not secret or settings.get("key"):
+        return None
+    return OAuthApp(
+        system="Google Calendar",
+        token_url=settings.get("token") or _TOKEN,
+        client_id=client_id,
+        client_secret=secret,
+        authorize_url=settings.get("authorize") or _CONSENT,
+        scopes=CALENDAR,
+        secret_in_body=True,
+        extra={"access_type": "offline", "prompt": "consent"},
+        private=is_private(settings),
+    )
 
 
 def workspace_transport(settings: Mapping[str, str]) -> Transport:
     """Return how an organisation's calendars are reached: each in the name of its owner."""
-    return _transport(settings, _service_account(settings, DELEGATED))
+    signer = _service_account(settings, DELEGATED)
+    return _transport(settings, signer, signer.key.project)
 
 
 def _service_account(settings: Mapping[str, str], scopes: tuple[str, ...]) -> ServiceAccount:
@@ -133,7 +156,7 @@ def _service_account(settings: Mapping[str, str], scopes: tuple[str, ...]) -> Se
         scopes=scopes,
         subject=settings.get("subject", ""),
         token_url=settings.get("token", ""),
-        private=settings.get("private", "no") == "yes",
+        private=is_private(settings),
     )
 
 
@@ -146,26 +169,34 @@ def _check_words(settings: Mapping[str, str]) -> None:
             )
 
 
-def _transport(settings: Mapping[str, str], auth: Auth) -> Transport:
+def _transport(settings: Mapping[str, str], auth: Auth, project: str) -> Transport:
     _check_words(settings)
     root = calls.root(settings)
     return Transport(
         base_url=root,
         auth=auth,
-        pace=Pace(per_second=_per_second(settings, root), concurrency=8),
-        private=settings.get("private", "no") == "yes",
+        pace=Pace(concurrency=8, limits=_limits(settings, root, project)),
+        private=is_private(settings),
         also=(calendars.DIRECTORY,) if root == calls.GOOGLE else (),
         busy=calls.busy,
         batch=Batch(f"{root}batch/calendar/v3", _MOST_PARTS, MULTIPART, calls.clashed),
     )
 
 
-def _per_second(settings: Mapping[str, str], root: str) -> float | None:
-    """Return the pace: as a person said, else Google's own; elsewhere no limit is known."""
+def _limits(settings: Mapping[str, str], root: str, project: str) -> tuple[Limit, ...]:
+    """Return the limits: as a person said, else Google's own; elsewhere none are known.
+
+    Each part of a batch counts, and a whole batch may go at once.
+    """
     said = settings.get("per_minute", "")
-    if said.isascii() and said.isdigit() and int(said):
-        return int(said) / 60
-    return _PER_MINUTE / 60 if root == calls.GOOGLE else None
+    ours = int(said) if said.isascii() and said.isdigit() else 0
+    google = root == calls.GOOGLE
+    limits = []
+    if ours or google:
+        limits.append(Limit(ours or _PER_MINUTE, 60, of="user", burst=_MOST_PARTS))
+    if google:
+        limits.append(Limit(_PROJECT_PER_MINUTE, 60, of="app", key=project))
+    return tuple(limits)
 
 
 APPOINTMENTS = Resource(
@@ -192,7 +223,10 @@ GOOGLE_CALENDAR = Connector(
     settings=SETTINGS,
     transport=transport,
     scopes=calendars.scopes,
+    who=calendars.who,
+    consent=consent,
     resources={APPOINTMENTS.kind: APPOINTMENTS},
+    push=channels.PUSH,
 )
 
 GOOGLE_WORKSPACE = Connector(
@@ -203,4 +237,5 @@ GOOGLE_WORKSPACE = Connector(
     transport=workspace_transport,
     scopes=calendars.organisation,
     resources={APPOINTMENTS.kind: replace(APPOINTMENTS, concurrency=_MOST_WAITING)},
+    push=channels.PUSH,
 )

@@ -46,8 +46,9 @@ FIELDS: Mapping[str, Stored] = {
     "private": LOSSLESS,
     "link": _TEXT,
     "guests": LOSSLESS,
+    "organizer": LOSSLESS,
 }
-WRITES = frozenset(FIELDS) - {"guests"}
+WRITES = frozenset(FIELDS) - {"guests", "organizer"}
 VISIT = WRITES - {"occurrences"}
 
 
@@ -101,6 +102,7 @@ def _content(event: Event, *, ours: bool) -> dict[str, Value]:
         "notes": html_to_text(event.description) if event.description else None,
         "link": (event.source.url if event.source else None) or None,
         "guests": event.guests,
+        "organizer": (event.organizer.email if event.organizer else "") or None,
     }
 
 

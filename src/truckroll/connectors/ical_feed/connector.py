@@ -15,6 +15,7 @@ import msgspec
 
 from truckroll.connectors.ical_feed.wire import Feed, is_past, read_feed
 from truckroll.kit.contract import (
+    PRIVATE,
     Connector,
     Item,
     Missing,
@@ -24,6 +25,7 @@ from truckroll.kit.contract import (
     Session,
     Setting,
     Unreadable,
+    is_private,
 )
 from truckroll.kit.errors import GiveUp, RetryLater, StartOver
 from truckroll.kit.http import Http, Response, Transport
@@ -266,16 +268,11 @@ ICAL_FEED = Connector(
             "In which zone are times without one meant (America/New_York)?",
             required=False,
         ),
-        Setting(
-            "private",
-            "May the address lie in your own network? (yes or no)",
-            required=False,
-            default="no",
-        ),
+        PRIVATE,
     ),
     transport=lambda settings: Transport(
         base_url=web_address(settings),
-        private=settings.get("private", "").strip().lower() == "yes",
+        private=is_private(settings),
         same_host_redirects=False,
     ),
     scopes=scopes,

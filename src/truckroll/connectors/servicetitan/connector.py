@@ -6,22 +6,30 @@ Every fact about the vendor stands in docs/connectors/servicetitan.md.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from truckroll.connectors.servicetitan import creates, listing, reads, removing, writes
+from truckroll.connectors.servicetitan import creates, listing, pushes, reads, removing, writes
 from truckroll.connectors.servicetitan.calls import get, path
 from truckroll.connectors.servicetitan.refusals import ensure
 from truckroll.connectors.servicetitan.site import (
     PAST_DAYS,
     api_address,
-    is_private,
     past_days,
     tenant_of,
     token_address,
     zone_of,
 )
-from truckroll.kit.auth import OAuth2, OAuthApp, Tokens
-from truckroll.kit.contract import Connector, Resource, Scope, Session, Setting
+from truckroll.kit.auth import OAuth2, OAuthApp
+from truckroll.kit.contract import (
+    PRIVATE,
+    Connector,
+    Resource,
+    Scope,
+    Session,
+    Setting,
+    is_private,
+)
 from truckroll.kit.errors import GiveUp
-from truckroll.kit.http import Pace, Transport, expect
+from truckroll.kit.grants import Grants
+from truckroll.kit.http import Limit, Pace, Transport, expect
 from truckroll.kit.normal import LOSSLESS, Stored
 
 SETTINGS = (
@@ -66,12 +74,7 @@ SETTINGS = (
     Setting("hold_reason", "The reason (name or id) with which visits are held", required=False),
     Setting("api", "Another address of the interface, for a test system", required=False),
     Setting("auth", "Another address for tokens, for a test system", required=False),
-    Setting(
-        "private",
-        "May these addresses lie in your own network? (yes or no)",
-        required=False,
-        default="no",
-    ),
+    PRIVATE,
 )
 
 
@@ -96,13 +99,9 @@ class AppAuth:
         """Ask for a new token after a 401."""
         return await self.tokens.refused()
 
-
-async def _keep_nothing(_: Tokens) -> None:
-    """Tokens of an app are asked for anew, not stored: there is no refresh token."""
-
-
-async def _stored() -> Tokens | None:
-    return None
+    def keep_in(self, grants: Grants) -> None:
+        """Keep the token where all processes find it: it is good for a quarter of an hour."""
+        self.tokens.keep_in(grants)
 
 
 def transport(settings: Mapping[str, str]) -> Transport:
@@ -115,13 +114,19 @@ def transport(settings: Mapping[str, str]) -> Transport:
         secret_in_body=True,
         private=is_private(settings),
     )
-    tokens = OAuth2(app, None, save=_keep_nothing, reload=_stored, own=True)
+    tokens = OAuth2(app, own=True)
     return Transport(
         base_url=api_address(settings),
         auth=AppAuth(tokens, settings.get("app_key", "").strip()),
-        pace=Pace(per_second=60, concurrency=8),
+        pace=Pace(concurrency=8, limits=(_limit(settings),)),
         private=is_private(settings),
     )
+
+
+def _limit(settings: Mapping[str, str]) -> Limit:
+    """Return the limit of an app at a tenant, whoever of us uses the two (section 8)."""
+    key = f"{settings.get('tenant', '')} {settings.get('client_id', '')}"
+    return Limit(60, of="app", key=key)
 
 
 async def scopes(session: Session) -> tuple[Scope, ...]:
@@ -143,6 +148,7 @@ FIELDS: Mapping[str, Stored] = {
     "number": _TEXT,
     "title": _TEXT,
     "when": LOSSLESS,
+    "window": LOSSLESS,
     "status": Stored(words=(("tentative", "scheduled"),)),
     "people": Stored(trim=True),
     "location": Stored(trim=True),
@@ -181,5 +187,5 @@ SERVICETITAN = Connector(
     transport=transport,
     scopes=scopes,
     resources={APPOINTMENTS.kind: APPOINTMENTS},
-    facts={"push": "none: its webhooks are set up by hand in the portal; feeds are polled"},
+    push=pushes.PUSH,
 )

@@ -43,11 +43,6 @@ def token_address(settings: Mapping[str, str]) -> str:
     return settings.get("auth", "").strip() or _AUTH[_environment(settings)]
 
 
-def is_private(settings: Mapping[str, str]) -> bool:
-    """Tell whether a person allowed addresses in their own network."""
-    return settings.get("private", "").strip().lower() == "yes"
-
-
 def tenant_of(session: Session) -> str:
     """Return the tenant's id; raises GiveUp where it is no number."""
     tenant = session.settings.get("tenant", "").strip()

@@ -66,6 +66,7 @@ class Job(Row, frozen=True, rename="camel"):
     appointment_count: int = 0
     first_appointment_id: int = 0
     last_appointment_id: int = 0
+    completed_on: datetime | None = None
     external_data: tuple[ExternalDatum, ...] | None = None
 
 
@@ -166,8 +167,11 @@ def status_of(appointment: Appointment, job: Job | None) -> str:
     return STATUSES.get(appointment.status, appointment.status)
 
 
-def when_of(appointment: Appointment, zone: str) -> Timed:
+def when_of(appointment: Appointment, zone: str, job: Job | None = None) -> Timed:
     """Return when a visit is, in the wall time of the tenant's zone, to the second.
+
+    A visit that is done ended when its job was completed, if that was on its day and it was the
+    job's last: the vendor shows no other end that is not planned (sheet, section 4).
 
     Raises ValueError with a phrase where it has no start or end, or ends before it starts.
     """
@@ -176,8 +180,31 @@ def when_of(appointment: Appointment, zone: str) -> Timed:
     begins, ends = utc(appointment.start), utc(appointment.end)
     if ends < begins:
         raise ValueError("it ends before it starts")
+    ends = _ended(appointment, job, zone) or ends
     start, fold = wall(begins, zone)
     return Timed(start=start, zone=zone, seconds=int((ends - begins).total_seconds()), fold=fold)
+
+
+def _ended(appointment: Appointment, job: Job | None, zone: str) -> datetime | None:
+    """Return when a visit really ended, to the minute, None where the vendor does not say."""
+    if job is None or job.completed_on is None or appointment.start is None:
+        return None
+    last = job.last_appointment_id == appointment.id or job.appointment_count == 1
+    if appointment.status != "Done" or not last:
+        return None
+    begins, ended = utc(appointment.start), utc(job.completed_on).replace(second=0)
+    same_day = wall(begins, zone)[0].date() == wall(ended, zone)[0].date()
+    return ended if same_day and ended > begins else None
+
+
+def window_of(appointment: Appointment, zone: str) -> Timed | None:
+    """Return the arrival window that the customer was told, None where there is none."""
+    opens, closes = appointment.arrival_window_start, appointment.arrival_window_end
+    if opens is None or closes is None or utc(closes) < utc(opens):
+        return None
+    start, fold = wall(utc(opens), zone)
+    seconds = int((utc(closes) - utc(opens)).total_seconds())
+    return Timed(start=start, zone=zone, seconds=seconds, fold=fold)
 
 
 def over_by(appointment: Appointment, since: datetime) -> bool:
@@ -272,12 +299,13 @@ def fields_of(parts: Parts, zone: str) -> tuple[dict[str, Value], str]:
 
     A part that was not shown gives no key: it was not read. Raises ValueError as `when_of`.
     """
+    job, customer, location = parts.job, parts.customer, parts.location
     fields: dict[str, Value] = {
-        "when": when_of(parts.appointment, zone),
-        "status": status_of(parts.appointment, parts.job),
+        "when": when_of(parts.appointment, zone, job),
+        "window": window_of(parts.appointment, zone),
+        "status": status_of(parts.appointment, job),
     }
     lacks: list[str] = []
-    job, customer, location = parts.job, parts.customer, parts.location
     if job is None:
         lacks.append("the job")
     else:

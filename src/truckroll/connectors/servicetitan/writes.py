@@ -6,6 +6,7 @@ again; what is there in the end is read by id and told as it is.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -239,7 +240,7 @@ async def as_it_is(session: Session, scope: Scope, id_: str, people: Value = Non
 
 
 async def _reschedule(session: Session, visit: Visit, value: Value) -> list[Call]:
-    """Move a visit; its arrival window moves along by as much."""
+    """Move a visit; its arrival window stays if it begins within it, else it moves along."""
     when = timed(session, value, visit.what)
     where = path(session, "jpm", f"appointments/{visit.appointment.id}/reschedule")
     return [Call("PATCH", where, window(when, visit.appointment))]
@@ -248,14 +249,16 @@ async def _reschedule(session: Session, visit: Visit, value: Value) -> list[Call
 def window(when: Timed, appointment: Appointment | None = None) -> dict[str, str]:
     """Return start, end and arrival window for a call, as instants in UTC.
 
-    A new visit's window is the visit itself.
+    A new visit's window is the visit itself. A window in which a moved visit begins stays: it is
+    what the customer was told.
     """
     sent = {"start": instant_text(when.begins), "end": instant_text(when.ends)}
     if appointment is None:
         return sent | {"arrivalWindowStart": sent["start"], "arrivalWindowEnd": sent["end"]}
     opens, closes = appointment.arrival_window_start, appointment.arrival_window_end
     if opens is not None and closes is not None and appointment.start is not None:
-        moved = when.begins - utc(appointment.start)
+        kept = utc(opens) <= when.begins <= utc(closes)
+        moved = timedelta(0) if kept else when.begins - utc(appointment.start)
         sent["arrivalWindowStart"] = instant_text(utc(opens) + moved)
         sent["arrivalWindowEnd"] = instant_text(utc(closes) + moved)
     return sent

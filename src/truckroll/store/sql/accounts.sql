@@ -16,6 +16,12 @@ select id, system, name, settings, zone, sealed, key_id from account order by na
 select id, system, name, settings, zone, sealed, key_id from account
 where name = %(name)s for update
 
+-- name: identity
+select identity from account where id = %(id)s
+
+-- name: set_identity
+update account set identity = %(identity)s where id = %(id)s
+
 -- name: remove_account
 delete from account where id = %(id)s
 

@@ -92,5 +92,6 @@ select id, step, outcome from step where id = any(%(ids)s::bigint[])
 
 -- name: runs
 select id, recipe, kind, started_at, ended_at, summary from run
-where %(recipe)s::bigint is null or recipe = %(recipe)s
+where (%(recipe)s::bigint is null or recipe = %(recipe)s)
+  and (%(before)s::bigint is null or id < %(before)s)
 order by id desc limit %(limit)s

@@ -167,11 +167,12 @@ where e.id = %(id)s
 -- name: decide_link
 update link set state = %(state)s, ended_why = %(ended_why)s, agreed = %(agreed)s,
   agreed_by = %(agreed_by)s, hold = %(hold)s, hold_detail = %(hold_detail)s,
-  undone = %(undone)s, holds = %(holds)s, look_at = %(look_at)s, due = %(due)s, row = row + 1
+  undone = %(undone)s, holds = %(holds)s, look_at = %(look_at)s, due = %(due)s, row = row + 1,
+  tries = 0
 where id = %(id)s
 
 -- name: look_again
-update link set holds = %(holds)s, look_at = %(look_at)s, due = %(due)s where id = %(id)s
+update link set holds = %(holds)s, look_at = %(look_at)s, due = %(due)s, tries = 0 where id = %(id)s
 
 -- name: merged
 select e.id, e.open, (select r.raw from record r where r.id = e.record) from link_end e

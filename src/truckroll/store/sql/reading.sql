@@ -60,6 +60,10 @@ returning scope
 -- name: shift_live
 update scope set live = live + %(by)s where id = %(scope)s
 
+-- name: stir
+-- Told with the change itself: a process that dies right after it leaves the word behind.
+update scope set stirred = true where id = any(%(scopes)s::bigint[]) and not stirred
+
 -- name: move_cursor
 update scope set cursor = %(cursor)s where id = %(scope)s
 

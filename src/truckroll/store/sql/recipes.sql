@@ -21,9 +21,6 @@ order by r.name
 -- name: remove
 update recipe set removed_at = now() where name = %(name)s and removed_at is null returning id
 
--- name: alone
-select pg_try_advisory_xact_lock(hashtextextended(%(name)s, 0))
-
 -- name: history
 select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at
 from recipe r join recipe_version v on v.recipe = r.id

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 
 from truckroll.connectors.acme_dispatch import calls, wire
 from truckroll.kit.auth import Bearer
-from truckroll.kit.contract import Connector, Resource, Scope, Session, Setting
+from truckroll.kit.contract import (
+    PRIVATE,
+    Connector,
+    Resource,
+    Scope,
+    Session,
+    Setting,
+    is_private,
+)
 from truckroll.kit.errors import GiveUp
 from truckroll.kit.http import Pace, Transport
 
@@ -16,12 +24,7 @@ ADDRESS = ""  # the vendor's own, with a slash at its end; without it an account
 SETTINGS = (
     Setting("token", "The access token that you made at Acme Dispatch", secret=True),
     Setting("api", "Another address of the API, for a test system", required=False),
-    Setting(
-        "private",
-        "May this address lie in your own network? (yes or no)",
-        required=False,
-        default="no",
-    ),
+    PRIVATE,
 )
 
 
@@ -37,7 +40,7 @@ def transport(settings: Mapping[str, str]) -> Transport:
         base_url=f"{address.rstrip('/')}/",
         auth=Bearer(settings.get("token", "").strip()),
         pace=Pace(per_second=2, concurrency=4),
-        private=settings.get("private", "").strip().lower() == "yes",
+        private=is_private(settings),
     )
 
 

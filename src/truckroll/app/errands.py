@@ -1,0 +1,225 @@
+"""Errands: a scope is read, a recipe is settled, and what is due next is written down."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from truckroll.app.installed import make_job
+from truckroll.app.settling import Settled, settle
+from truckroll.app.trouble import TroubleError
+from truckroll.errands.backoff import FIRST, backoff
+from truckroll.kit.errors import SignIn, VendorError
+from truckroll.store.trouble import DatabaseTrouble
+from truckroll.sync.leases import TERMS, holding, is_fenced
+from truckroll.sync.ports import Fenced
+from truckroll.sync.read import ScopeReport, read_scope
+from truckroll.sync.run import under
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from truckroll.app.installed import Installed
+    from truckroll.app.resident import Known, Resident
+    from truckroll.errands.ports import Registry
+    from truckroll.store.due import RecipeAgenda, ScopeAgenda
+    from truckroll.sync.leases import Held, Terms
+    from truckroll.sync.ports import StoredScope
+
+POLL = timedelta(minutes=5)  # how often a scope is read where its account says nothing
+PAUSE = timedelta(hours=6)  # a signed-out account is looked at so often by itself
+BUSY = timedelta(seconds=1)  # somebody else is at it: look again
+BRAKED = timedelta(minutes=5)
+log = logging.getLogger(__name__)
+
+
+class Errands:
+    """Does the errands of every tenant; each notes how it went and when it is due again.
+
+    Nothing is raised but what the database says: a later errand goes on where one ended.
+    """
+
+    def __init__(
+        self,
+        resident: Resident,
+        *,
+        chance: Callable[[], float] = random.random,
+        terms: Terms = TERMS,
+    ) -> None:
+        self._resident = resident
+        self._chance = chance
+        self._terms = terms
+
+    def registry(self) -> Registry:
+        """Return what to do for each kind of errand."""
+        return {"read": self.read, "settle": self.settle}
+
+    async def read(self, tenant: int, scope: int) -> None:
+        """Read a scope under its lease, and let its recipes be settled if it brought anything."""
+        async with self._resident.known(tenant) as known:
+            store, now = known.hub.store, self._resident.now
+            recipes = known.uses(scope)
+            if not recipes:
+                agenda = await store.scope_agenda(scope)
+                await store.scope_read(scope, agenda, at=now(), next_at=None)
+                return
+            try:
+                async with holding(store, "scope", [scope], terms=self._terms) as held:
+                    if held.leases:
+                        await self._read(known, recipes, scope, held)
+                    else:
+                        await store.put_off("scope", scope, at=now() + BUSY)
+            except Fenced:
+                log.warning("another worker went on with scope %s of tenant %s", scope, tenant)
+
+    async def _read(self, known: Known, recipes: list[Installed], scope: int, held: Held) -> None:
+        store, now = known.hub.store, self._resident.now
+        stored, agenda = await store.scope(scope), await store.scope_agenda(scope)
+        asked = replace(stored, cursor=None) if agenda.whole else stored
+        calls = 0
+        try:
+            hand = await known.hand(recipes[0], stored.account)
+            before = hand.session.http.calls
+            report = await read_scope(held.store, hand.resource, hand.session, asked, now=now)
+            calls = hand.session.http.calls - before
+        except Exception as error:
+            if is_fenced(error):
+                raise Fenced from error
+            report = _unread(stored, error)
+        if agenda.whole and calls:
+            await store.spend(stored.account, now().date(), calls)
+        await self._note(known, held, stored, agenda, report)
+
+    async def _note(
+        self,
+        known: Known,
+        held: Held,
+        scope: StoredScope,
+        agenda: ScopeAgenda,
+        report: ScopeReport,
+    ) -> None:
+        """Write down how a read went, and when the next one is due."""
+        store, now = known.hub.store.under(held.leases), self._resident.now()
+        recipes = [one.row.id for one in known.uses(scope.id)]
+        if not report.error:
+            emptied = agenda.emptied
+            if report.complete:
+                emptied = 0 if report.live else max(emptied, report.before)
+            poll = timedelta(seconds=agenda.poll_seconds) if agenda.poll_seconds else POLL
+            await store.scope_read(
+                report.scope,
+                agenda,
+                at=now,
+                next_at=now + poll,
+                complete=report.complete,
+                emptied=emptied,
+                recipes=recipes,
+            )
+            return
+        failures = agenda.failures + 1
+        wait = backoff(failures, self._chance(), asked=report.after)
+        if report.code == SignIn.code:
+            wait, says = PAUSE, report.error
+            await store.pause_account(
+                scope.account, until=now + wait, trouble=says, code=report.code
+            )
+        await store.scope_read(
+            report.scope,
+            agenda,
+            at=now,
+            next_at=now + wait,
+            failures=failures,
+            trouble=report.error,
+            code=report.code,
+            emptied=agenda.emptied,
+            recipes=recipes,
+        )
+
+    async def settle(self, tenant: int, recipe: int) -> None:
+        """Do what is due of a recipe under its lease."""
+        async with self._resident.known(tenant) as known:
+            store, now = known.hub.store, self._resident.now
+            agenda = await store.recipe_agenda(recipe)
+            installed = known.installed.get(recipe)
+            if installed is None:
+                says = known.broken.get(recipe, "")
+                await store.recipe_settled(recipe, agenda, at=now(), next_at=None, trouble=says)
+                return
+            try:
+                async with holding(store, "recipe", [recipe], terms=self._terms) as held:
+                    if held.leases:
+                        await self._settle(known, installed, agenda, held)
+                    else:
+                        await store.put_off("recipe", recipe, at=now() + BUSY)
+            except Fenced:
+                log.warning("another worker went on with recipe %s of tenant %s", recipe, tenant)
+
+    async def _settle(
+        self, known: Known, installed: Installed, agenda: RecipeAgenda, held: Held
+    ) -> None:
+        store, recipe = known.hub.store.under(held.leases), installed.row.id
+        scopes = [one.id for one in (*installed.sources, *installed.targets)]
+        try:
+            job = under(make_job(known.hub, installed, await known.hands(installed)), held)
+            agendas = await store.scope_agendas(scopes)
+            settled = await settle(known.hub, installed, job, agendas, told=agenda.trouble)
+        except Exception as error:
+            if is_fenced(error):
+                raise Fenced from error
+            settled = Settled(failed=1, problems=[_sentence(error, installed.row.name)])
+        now = self._resident.now()
+        waits, look_at = await store.next_look(recipe, installed.mirror_id, at=now)
+        failures, next_at = self._next(settled, agenda, now, waits=waits)
+        known_instants = [at for at in (next_at, look_at) if at is not None]
+        await store.recipe_settled(
+            recipe,
+            agenda,
+            at=now,
+            next_at=min(known_instants, default=None),
+            failures=failures,
+            trouble="\n".join(settled.stops or settled.problems),
+        )
+        if settled.done or held.leases[0].deaths:  # who died may have written too
+            await self._tell_others(known, installed)
+
+    async def _tell_others(self, known: Known, installed: Installed) -> None:
+        """Let recipes that share a scope see at once what was written there."""
+        scopes = (*installed.sources, *installed.targets)
+        others = {one.row.id for scope in scopes for one in known.uses(scope.id)}
+        others.discard(installed.row.id)
+        if others:
+            await known.hub.store.make_recipes_due(sorted(others), at=self._resident.now())
+
+    def _next(
+        self, settled: Settled, agenda: RecipeAgenda, now: datetime, *, waits: bool
+    ) -> tuple[int, datetime | None]:
+        """Return how many failures there are in a row now, and when to settle again by them."""
+        if not (waits or settled.failed or settled.stops):
+            return 0, None
+        if settled.done and not settled.failed:
+            return 0, now  # it gets on: the rest follows at once
+        failures = agenda.failures + 1
+        first = BRAKED if settled.stops else FIRST
+        return failures, now + backoff(failures, self._chance(), first=first)
+
+
+def _unread(scope: StoredScope, error: Exception) -> ScopeReport:
+    code = error.code if isinstance(error, VendorError) else "stumbled"
+    says = _sentence(error, scope.scope.title)
+    return ScopeReport(scope=scope.id, before=scope.live, error=says, code=code)
+
+
+def _sentence(error: Exception, what: str) -> str:
+    """Return what went wrong for people; what nobody foresaw goes into the log."""
+    if isinstance(error, VendorError | TroubleError | DatabaseTrouble):
+        return error.says
+    log.error("an errand about %s failed", what, exc_info=error)
+    return (
+        f"Truckroll stumbled at {what} over something that it did not expect. It tries again by"
+        " itself; please report what the log says about it."
+    )

@@ -1,0 +1,121 @@
+"""Settling: what is due of a recipe is planned, asked of the brakes, and performed."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from truckroll.app.failures import failures
+from truckroll.app.passes import labels
+from truckroll.store.due import TRIES
+from truckroll.sync.churn import HOUR
+from truckroll.sync.read import ScopeReport
+from truckroll.sync.run import Report, adopt, check, foresee, perform, recover
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from truckroll.app.hub import Hub
+    from truckroll.app.installed import Installed
+    from truckroll.store.due import ScopeAgenda
+    from truckroll.sync.run import Job
+    from truckroll.sync.types import Link
+
+AGAIN = timedelta(minutes=1)  # after a stumble; each further one doubles it
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Settled:
+    """What settling did. `run` is 0 where there was nothing to write.
+
+    `failed` counts what could not be done, `problems` says it; `stops` are the brakes' sentences.
+    """
+
+    run: int = 0
+    done: int = 0
+    failed: int = 0
+    problems: list[str] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+
+
+async def settle(
+    hub: Hub, installed: Installed, job: Job, agendas: Mapping[int, ScopeAgenda], *, told: str = ""
+) -> Settled:
+    """Do what is due of a recipe whose lease is held by the job, without reading.
+
+    Scopes whose last read failed wait: nothing of them is weighed, nothing is written there.
+    A run is noted where something is written, or a brake says something else than it `told`.
+    """
+    stumbles: list[str] = []
+    job = replace(job, stumbled=partial(_stumbled, hub, stumbles))
+    report = Report(scopes=_as_read(job, agendas))
+    await recover(job)
+    await adopt(job, "source")
+    tally, foreseen = await foresee(job, report.waiting)
+    writes = bool(tally.writes) or "target" in job.originates
+    if writes:
+        report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
+    stops = [one.says for one in report.stops]
+    settled = Settled(stops=stops)
+    if (writes and not stops) or (stops and "\n".join(stops) != told):
+        settled.run = await job.store.start_run(job.recipe, "settle")
+    try:
+        if not stops:
+            await perform(job, settled.run, report, foreseen=foreseen)
+            if "target" in job.originates:
+                await adopt(job, "target")
+                await perform(job, settled.run, report)
+        report.scopes = []  # what could not be read is told by its scope
+        failed = failures(installed, job, report, labels(installed), beside_holds=False)
+        settled.done, settled.failed = len(report.done), failed.number + len(stumbles)
+        settled.problems = [*failed.problems, *failed.writes, *stumbles]
+        if settled.run:
+            await job.store.end_run(settled.run, _summary(report, settled))
+    finally:
+        if settled.run:
+            await job.store.close_run(settled.run)
+    return settled
+
+
+def _as_read(job: Job, agendas: Mapping[int, ScopeAgenda]) -> list[ScopeReport]:
+    """Return how the scopes were read last, as far as it concerns waiting and brakes."""
+    reports = []
+    for scope in (*job.sources, *job.targets):
+        one = agendas.get(scope.id)
+        if one is None:
+            continue
+        if one.failures:
+            reports.append(ScopeReport(scope=scope.id, error=one.trouble, code=one.code))
+        elif one.emptied:
+            reports.append(ScopeReport(scope=scope.id, complete=True, before=one.emptied))
+    return reports
+
+
+async def _stumbled(hub: Hub, stumbles: list[str], link: Link, error: Exception) -> None:
+    """Set a link aside that cannot be planned; it is tried three times, others go on."""
+    log.error("link %s cannot be planned", link.id, exc_info=error)
+    says = (
+        "Truckroll stumbled over this record and leaves it alone; the others go on. Please report"
+        " what the log says about it, and try it again with  truckroll holds --retry"
+    )
+    now = hub.now()
+    tries = await hub.store.stumble(link.id, says, at=now, again=now + AGAIN)
+    if tries <= TRIES:
+        stumbles.append(says)
+
+
+def _summary(report: Report, settled: Settled) -> dict[str, object]:
+    held = {(one.link.id, hold.reason) for one in report.decisions for hold in one.holds}
+    return {
+        "writes": settled.done,
+        "by_op": dict(Counter(step.op for step in report.done)),
+        "held": len({link for link, _ in held}),
+        "failed": settled.failed,
+        "stopped": settled.stops,
+        "problems": settled.problems,
+    }

@@ -1,0 +1,122 @@
+"""A worker: takes errands, does several at once, and says that it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from truckroll.errands.ports import BEAT_SECONDS, EngineAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from truckroll.errands.ports import Engine, Registry, Taken
+
+AT_ONCE = 4
+LOOK_SECONDS = 5.0  # between looks, where no notification came
+GRACE_SECONDS = 8.0
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Does errands until it is told to stop.
+
+    `registry` says what to do for each kind. `ended` is called after each errand: what it made
+    due is looked for at once. An errand handles its own failures; what it lets through is logged,
+    and the errand ends as failed.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        *,
+        at_once: int = AT_ONCE,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._room = asyncio.Semaphore(at_once)
+        self._ended = ended
+        self._doing: set[asyncio.Task[None]] = set()
+        self.woken = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event, *, grace: float = GRACE_SECONDS) -> None:
+        """Work until the event is set; what is in hand may then go on for `grace` seconds.
+
+        What is not done by then is cut short; its lease and its row are given back.
+        """
+        beat = asyncio.create_task(self._beat())
+        try:
+            while not stop.is_set():
+                await self._room.acquire()
+                taken = None if stop.is_set() else await self._take()
+                if taken is not None:
+                    task = asyncio.create_task(self._do(taken))
+                    self._doing.add(task)
+                    task.add_done_callback(self._doing.discard)
+                    continue
+                self._room.release()
+                if not stop.is_set():
+                    await self._wait()
+        finally:
+            await self._finish(grace)
+            beat.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beat
+            with contextlib.suppress(EngineAway):
+                await self._engine.leave()
+
+    async def _take(self) -> Taken | None:
+        try:
+            return await self._engine.take()
+        except EngineAway:
+            await asyncio.sleep(0.5)
+            return None
+
+    async def _wait(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.woken.wait()
+        self.woken.clear()
+
+    async def _do(self, taken: Taken) -> None:
+        well = False
+        try:
+            await self._registry[taken.errand.kind](taken.errand.tenant, taken.errand.about)
+            well = True
+        except Exception:
+            log.exception("errand %s failed", taken.errand.key)
+        finally:
+            self._room.release()
+            await self._end(taken, well=well)
+            self.woken.set()
+            self._ended()
+
+    async def _end(self, taken: Taken, *, well: bool) -> None:
+        for pause in (0.2, 1.0, 5.0):
+            try:
+                await self._engine.finish(taken, well=well)
+            except EngineAway:
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def _beat(self) -> None:
+        while True:
+            with contextlib.suppress(EngineAway):
+                await self._engine.beat()
+                if lost := await self._engine.recover():
+                    log.warning("took over from a dead worker: %s", [one.key for one in lost])
+                    self._ended()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _finish(self, grace: float) -> None:
+        if self._doing:
+            await asyncio.wait(self._doing, timeout=grace)
+        for task in list(self._doing):
+            task.cancel()
+        if self._doing:
+            await asyncio.wait(self._doing)

@@ -1,0 +1,75 @@
+-- name: keep
+-- The rows of the subscriptions are locked in one order, so that batches wait for each other there.
+with there as (
+  select id from subscription where id = any (%(ids)s::bigint[]) order by id for no key update
+), kept as (
+  insert into push (subscription, delivery, at, query, headers, body)
+  select came.* from unnest(%(subscription)s::bigint[], %(delivery)s::bytea[],
+    %(at)s::timestamptz[], %(query)s::text[], %(headers)s::text[]::json[], %(body)s::bytea[])
+    as came (subscription, delivery, at, query, headers, body)
+  join there on there.id = came.subscription
+  order by 1, 2
+  on conflict do nothing returning subscription, delivery
+)
+select id, null::bytea from there union all select subscription, delivery from kept
+
+-- name: mark_doubled
+update push set doubled = push.doubled + d.number
+from unnest(%(subscription)s::bigint[], %(delivery)s::bytea[], %(number)s::bigint[])
+  as d (subscription, delivery, number)
+where push.subscription = d.subscription and push.delivery = d.delivery
+
+-- name: keep_odd
+insert into push_odd (subscription, delivery, number, reason, raw)
+select * from unnest(%(subscription)s::bigint[], %(delivery)s::bytea[], %(number)s::integer[],
+  %(reason)s::text[], %(raw)s::bytea[])
+on conflict do nothing
+
+-- name: tell
+with heard as (
+  update subscription set heard_at = greatest(heard_at, %(heard_at)s), doubted = false,
+    pushes = subscription.pushes + n.pushes, doubled = subscription.doubled + n.doubled
+  from unnest(%(ids)s::bigint[], %(pushes)s::bigint[], %(doubled)s::bigint[])
+    as n (id, pushes, doubled)
+  where subscription.id = n.id
+), told as (
+  select * from unnest(%(subscription)s::bigint[], %(name)s::text[]) as w (subscription, name)
+), wanted as (
+  select s.scope as id from told t join subscription s on s.id = t.subscription
+  where s.scope is not null
+  union
+  select c.id from told t join subscription s on s.id = t.subscription
+    join scope c on c.account = s.account
+  where s.scope is null and t.name in ('', c.external_id)
+), due as (
+  update scope set due_at = least(due_at, %(due_at)s::timestamptz), asked = asked + 1
+  where id in (select c.id from scope c where c.id in (select id from wanted)
+    order by c.id for no key update)
+)
+select pg_notify('truckroll_due', '') where %(due_at)s::timestamptz is not null
+
+-- name: ask_to_read
+update scope set due_at = least(due_at, %(at)s), asked = asked + 1
+where id in (select id from scope where id = any (%(scopes)s::bigint[]) order by id
+  for no key update)
+
+-- name: notify
+select pg_notify('truckroll_due', '')
+
+-- name: refused
+update subscription set refused = subscription.refused + n.number
+from unnest(%(ids)s::bigint[], %(numbers)s::bigint[]) as n (id, number)
+where subscription.id = n.id
+
+-- name: pushes
+select subscription, at, query, headers, body, doubled from push
+where subscription = %(subscription)s order by at desc, delivery limit %(limit)s
+
+-- name: odd
+select subscription, number, reason, raw from push_odd
+where subscription = %(subscription)s order by delivery, number limit %(limit)s
+
+-- name: prune
+delete from push where at < %(before)s
+  and (at < %(odd_before)s or not exists (
+    select from push_odd o where o.subscription = push.subscription and o.delivery = push.delivery))

@@ -1,0 +1,92 @@
+"""backup, restore, upgrade as people call them."""
+
+import json
+
+import psycopg
+import pytest
+
+from cli.conftest import job
+from truckroll.cli.main import main
+from truckroll.store.embedded import Embedded
+
+
+def test_a_backup_says_where_the_key_is_and_a_restore_what_comes_next(desk, tmp_path):
+    desk.work(job("J-1"))
+    desk.well("apply")
+    file = str(tmp_path / "hub.backup")
+    said = desk.well("backup", file).out
+    assert f"saved in {file} (" in said
+    assert "The key that opens the sign-ins is not in it." in said
+    assert str(desk.home / "secret.key") in said.replace("\n    ", " ")
+    refused = desk("restore", file)
+    assert refused.code == 1
+    assert "add  --replace" in refused.err
+    desk.well("recipe", "remove", "appointments-to-calendars")
+    restored = desk.well("restore", file, "--replace").out
+    assert "is restored" in restored
+    assert "truckroll plan" in restored
+    assert desk("apply", "--json").json["writes"] == 0
+    assert "backed up just now" in desk("doctor").out
+
+
+@pytest.mark.fault("F56")
+def test_a_restore_without_the_key_says_what_to_do(desk, tmp_path):
+    desk.work(job("J-1"))
+    file = tmp_path / "hub.backup"
+    desk.well("backup", str(file))
+    (desk.home / "secret.key").unlink()
+    said = desk("restore", str(file), "--replace")
+    assert said.code == 1
+    assert "sealed with another key" in said.out
+    assert "truckroll account sign-in NAME" in said.out
+    assert len(desk("restore", str(file), "--replace", "--json").json["lost_keys"]) == 1
+
+
+def test_what_cannot_be_saved_or_restored_is_a_sentence(desk, tmp_path):
+    assert "is a directory" in desk("backup", str(tmp_path)).err
+    assert "cannot be read" in desk("restore", str(tmp_path / "none")).err
+    (tmp_path / "x").write_text("not a backup")
+    assert "is no backup" in desk("restore", str(tmp_path / "x")).err
+    nowhere = desk("backup", str(tmp_path / "no" / "x"))
+    assert "could not be written" in nowhere.err
+    assert "Traceback" not in nowhere.err
+
+
+def test_an_upgrade_of_what_fits_changes_nothing(desk):
+    assert "fits this version" in desk.well("upgrade").out
+    assert desk("upgrade", "--json").json["old"] == 0
+
+
+def test_a_home_of_its_own_is_saved_and_restored_into_another_machine(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.delenv("TRUCKROLL_DATABASE", raising=False)
+    one, two, file = tmp_path / "one", tmp_path / "two", tmp_path / "hub.backup"
+    try:
+        assert main(["--home", str(one), "init"]) == 0
+        with_a_name(one)
+        assert main(["--home", str(one), "backup", str(file)]) == 0
+        capsys.readouterr()
+        assert main(["--home", str(two), "restore", str(file), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["lost_keys"] == []
+        assert name_of(two) == "Acme"
+        assert main(["--home", str(two), "upgrade"]) == 0
+        assert not list(tmp_path.rglob("postmaster.pid")), "nothing is left running"
+    finally:
+        for home in (one, two):
+            Embedded(home).erase()
+
+
+def with_a_name(home):
+    held = Embedded(home)
+    with psycopg.connect(held.hold()) as connection:
+        connection.execute("update truckroll.workspace set name = 'Acme'")
+    held.let_go()
+
+
+def name_of(home):
+    held = Embedded(home)
+    with psycopg.connect(held.hold()) as connection:
+        (row,) = connection.execute("select name from truckroll.workspace").fetchall()
+    held.let_go()
+    return row[0]

@@ -1,0 +1,57 @@
+"""The hub runs by itself: what changes is read, settled and written, and nothing else is done."""
+
+from datetime import timedelta
+
+from support.company import row
+
+
+def kinds(done):
+    return [one.kind for one in done]
+
+
+async def test_what_is_installed_is_read_and_settled_without_being_told(hub, office):
+    done = await hub.quiet()
+    assert sorted(kinds(done)) == ["read"] * 3 + ["settle"]
+    assert office.titles("ana") == ["J-1 Visit 1 · Smith"]
+    (run,) = await hub.store.runs()
+    assert (run.kind, run.summary["writes"], run.summary["failed"]) == ("settle", 1, 0)
+    assert run.ended_at is not None
+
+
+async def test_nothing_new_settles_nothing_and_leaves_no_run(hub, office):
+    await hub.quiet()
+    await hub.now()
+    done = await hub.quiet()
+    assert kinds(done) == ["read"] * 3
+    assert len(await hub.store.runs()) == 1
+    assert await hub.tick.once() == []
+
+
+async def test_a_change_goes_through_and_only_what_changed_is_written(hub, office):
+    await hub.quiet()
+    office.rows.append(row(2, "Ben"))
+    office.rows[0]["Title"] = "Visit 1 again"
+    office.save()
+    await hub.now()
+    await hub.quiet()
+    assert office.titles("ana") == ["J-1 Visit 1 again · Smith"]
+    assert office.titles("ben") == ["J-2 Visit 2 · Smith"]
+    assert [one.summary["writes"] for one in await hub.store.runs()] == [2, 1]
+    await hub.now()
+    await hub.quiet()
+    assert len(await hub.store.runs()) == 2
+
+
+async def test_each_scope_is_due_again_after_its_time(hub, office):
+    await hub.quiet()
+    scopes = await hub.store.scopes()
+    agendas = await hub.store.scope_agendas([one.id for one in scopes])
+    waits = {one.due_at - one.tried_at for one in agendas.values()}
+    assert waits == {timedelta(minutes=5)}
+    field = next(one for one in await hub.store.accounts() if one.name == "field")
+    await hub.store.set_poll(field.id, 30, at=hub.resident.now())
+    done = await hub.quiet()
+    assert kinds(done) == ["read", "read"]
+    agendas = await hub.store.scope_agendas([one.id for one in scopes])
+    waits = sorted(one.due_at - one.tried_at for one in agendas.values())
+    assert waits == [timedelta(seconds=30)] * 2 + [timedelta(minutes=5)]
