@@ -122,4 +122,4 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         assert not event_list
 
     def _write_to_self(self) -> None:
-        raise AssertionError("a simulated world has one thread")
+        """Nobody waits for files."""

@@ -367,7 +367,9 @@ class MemoryStore(MemoryFolding, MemoryLeases):
     async def finish(self, run: int, outcomes: Sequence[Outcome], *, at: datetime) -> None:
         del run
         for outcome in outcomes:
-            started, step, _, began = self.steps[outcome.step]
+            started, step, ended, began = self.steps[outcome.step]
+            if ended is not None:
+                continue
             open_still = outcome if outcome.kind != "unknown" else None
             self.steps[outcome.step] = (started, step, open_still, began)
             self.story.append((step.link, outcome.kind, outcome.says or step.reason))

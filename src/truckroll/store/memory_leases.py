@@ -21,6 +21,7 @@ _WRITES = frozenset(
     {
         *("begin_listing", "store_page", "finish_listing", "set_cursor", "mark_gone", "adopt"),
         *("regroup", "journal", "attach", "finish", "start_run"),
+        *("scope_read", "recipe_settled", "stumble"),
     }
 )
 
