@@ -32,6 +32,7 @@ class Company(Chaos):
         self.pushing = knobs["pushing"]
         twin = Twin()
         twin.broken, twin.moved = sim.broken, self.cursor_moved
+        twin.steady = sim.now_steady
         rules = {**knobs["rules"], "overlap": "off", "match": ("title",)}
         super().__init__(knobs["systems"], store=twin, **rules)
         self.numbers = itertools.count(1 + 10_000 * (tenant - 1))
@@ -42,6 +43,7 @@ class Company(Chaos):
         self.confirmed_until = -1.0
         self.acked: dict[bytes, float] = {}
         self.dirty = True
+        self.forgot = False
         self.scope_of = {name: id_ for id_, name in self._names().items()}
 
     def _names(self) -> dict[int, str]:
@@ -163,7 +165,7 @@ class Company(Chaos):
             if version <= int(cursor) and (
                 held is None or (held.state == "live" and int(held.version or 0) < version)
             ):
-                self.sim.broken(f"I6: the cursor of {nasty.name} left {id_} behind")
+                self.sim.broken(f"I6: the cursor of {nasty.name} left {id_} at {version} behind: {held}")
 
     def look(self) -> None:
         """Check what must hold at any moment."""
@@ -173,6 +175,14 @@ class Company(Chaos):
         for delivery in self.acked:
             if delivery not in self.store.pushes:
                 self.sim.broken(f"a push of tenant {self.tenant} was answered and is lost")
+
+    def went_back(self) -> None:
+        """A backup was restored: what was linked since is found again, or is new to the hub."""
+        self.acked.clear()
+        self.dirty = self.answered = self.forgot = True
+
+    def typed_for(self, link):
+        return self.typed if self.forgot else super().typed_for(link)
 
     # When the faults stop
 
@@ -184,11 +194,11 @@ class Company(Chaos):
             nasty.fails, nasty.deaf, nasty.stale, nasty.race = [], 0, None, None
             wild.fates = []
 
-    def restless(self, since: datetime, now: datetime) -> str:
+    def restless(self, since: float, now: datetime) -> str:
         """Say what is not at rest; "" where all is."""
         twin = self.store
         for id_, row in twin.scope_rows.items():
-            if row.failures or row.tried_at is None or row.tried_at < since:
+            if row.failures or twin.read_at.get(id_, -1.0) < since:
                 return f"{self.name_of(id_)} was not read"
             if row.due_at is None or row.due_at <= now:
                 return f"{self.name_of(id_)} is due"

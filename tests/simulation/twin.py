@@ -31,6 +31,8 @@ class Twin(MemoryDue, Keeping):
         del self.accepted  # it would hide the store's own
         self.planned: Counter[tuple[int, str, str]] = Counter()
         self.running: dict[int, bool] = {}
+        self.steady: Callable[[], float] = lambda: 0.0
+        self.read_at: dict[int, float] = {}
         self.broken: Callable[[str], None] = lambda _: None
         self.moved: Callable[[int, str], None] = lambda *_: None
 
@@ -73,6 +75,10 @@ class Twin(MemoryDue, Keeping):
             await self.set_cursor(scope, page.cursor)
             return done
         return await super().store_page(scope, listing, kind, page, at=at, keep_cursor=keep_cursor)
+
+    async def scope_read(self, scope, before, **how):
+        await super().scope_read(scope, before, **how)
+        self.read_at[scope] = self.steady()
 
     async def account(self, name):
         raise AssertionError(f"nobody asks for {name}: no scope is old enough")

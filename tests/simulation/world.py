@@ -451,8 +451,7 @@ class World:
             self.gone(process)
         for tenant, one in self.companies.items():
             one.store.restored(self.saved[tenant], self.now())
-            one.acked.clear()
-            one.dirty = True
+            one.went_back()
         self.board.rows.clear()
 
 
@@ -483,9 +482,9 @@ class Calm:
     async def _rest(self, most: float, *, read: bool = True) -> None:
         """Wait until nothing is due; people answer the brakes meanwhile."""
         world = self.world
-        began, since = world.loop.now, world.now()
+        began = world.loop.now
         slow = ticking.EVERY_SECONDS
-        while why := self._restless(since if read else T0):
+        while why := self._restless(began if read else -1.0):
             world._look()
             if world.loop.now - began > most:
                 raise BrokenError(f"C1: not at rest after {most:g} s: {why}")

@@ -43,9 +43,10 @@ order by status desc, id
 _RECOVER: LiteralString = """
 with lost as (
   update procrastinate_jobs j set status = 'failed', attempts = attempts + 1
-  where j.status = 'doing' and not exists (
-    select from procrastinate_workers w
-    where w.id = j.worker_id and w.last_heartbeat >= now() - make_interval(secs => %(seconds)s))
+  where j.status = 'doing' and (j.worker_id = %(worker)s and not j.id = any(%(hands)s::bigint[])
+    or not exists (
+      select from procrastinate_workers w
+      where w.id = j.worker_id and w.last_heartbeat >= now() - make_interval(secs => %(seconds)s)))
   returning j.id, j.task_name, j.args)
 select task_name, args from lost order by id
 """
@@ -114,9 +115,13 @@ class ProcrastinateEngine:
         rows = await self._rows(end, id=taken.id, status="succeeded" if well else "failed")
         return bool(rows)
 
-    async def recover(self, *, seconds: float = STALLED_SECONDS) -> list[Errand]:
-        """End as failed what dead workers were doing, and return it."""
-        lost = await self._rows(_RECOVER, seconds=seconds)
+    async def recover(
+        self, *, seconds: float = STALLED_SECONDS, hands: Sequence[int] | None = None
+    ) -> list[Errand]:
+        """End as failed what dead workers were doing, and return it; also what is not in hand."""
+        worker = None if hands is None else self._worker
+        mine = {"worker": worker, "hands": list(hands or ())}
+        lost = await self._rows(_RECOVER, seconds=seconds, **mine)
         with _away():
             await self._connector.execute_query_async(_BURY, seconds=seconds)
         return [_errand(row) for row in lost]

@@ -83,6 +83,8 @@ class MemoryStore(MemoryFolding, MemoryLeases):
         self, scope: int, listing: int, kind: str, item: Seen | Missing | Unreadable, at: datetime
     ) -> str:
         old = self.records.get((scope, item.id))
+        if old is not None and self.seen_by.get(old.id, 0) > listing:
+            return self._late(old, item, at)
         if isinstance(item, Missing):
             if old is None or old.state == "gone":
                 return "same"
@@ -109,6 +111,19 @@ class MemoryStore(MemoryFolding, MemoryLeases):
             return "same"
         self._due_by_record(record, at)
         return "changed"
+
+    def _late(self, old: RecordRow, item: Seen | Missing | Unreadable, at: datetime) -> str:
+        """Leave a record as it was shown since the listing began; where they differ, ask again."""
+        told = (item.version, "live") if isinstance(item, Seen) else (None, "gone")
+        alike = isinstance(item, Seen) and all(
+            same(value, old.fields.get(name)) for name, value in item.fields.items()
+        )
+        if told != (old.version, old.state) or (told[0] is None and not alike):
+            self.doubt_scope(old.scope, at)
+        return "same"
+
+    def doubt_scope(self, scope: int, at: datetime) -> None:
+        """Let a scope be read whole: it is not known which of two observations is the newer."""
 
     def _row(
         self, scope: int, kind: str, item: Seen | Unreadable, old: RecordRow | None, at: datetime
@@ -171,7 +186,9 @@ class MemoryStore(MemoryFolding, MemoryLeases):
         return [
             one
             for one in self.records.values()
-            if one.scope == scope and one.state != "gone" and self.seen_by.get(one.id) != listing
+            if one.scope == scope
+            and one.state != "gone"
+            and self.seen_by.get(one.id, 0) < listing
         ]
 
     async def set_cursor(self, scope: int, cursor: str | None) -> None:
@@ -370,10 +387,23 @@ class MemoryStore(MemoryFolding, MemoryLeases):
             started, step, ended, began = self.steps[outcome.step]
             if ended is not None:
                 continue
+            self._doubted(step, outcome, began, at)
             open_still = outcome if outcome.kind != "unknown" else None
             self.steps[outcome.step] = (started, step, open_still, began)
             self.story.append((step.link, outcome.kind, outcome.says or step.reason))
             self._finish(step, outcome, at)
+
+    def _doubted(self, step: Step, outcome: Outcome, began: datetime, at: datetime) -> None:
+        """Where a record was observed anew while a call was out, let its scope be read whole."""
+        old = self.records.get((step.scope, outcome.external_id or step.external_id))
+        if old is None or outcome.kind not in ("done", "conflict", "gone"):
+            return
+        if old.version is None and outcome.version is None:
+            anew = old.seen_at is not None and old.seen_at > began
+        else:
+            anew = old.version not in (step.version, outcome.version)
+        if anew:
+            self.doubt_scope(step.scope, at)
 
     def _finish(self, step: Step, outcome: Outcome, at: datetime) -> None:
         link = self.link_rows[step.link]
@@ -402,9 +432,10 @@ class MemoryStore(MemoryFolding, MemoryLeases):
         if outcome.kind == "refused":
             return self.link_rows[step.link].look_at
         if outcome.kind == "gone" and step.external_id:
-            self._store(step.scope, 0, step.kind, Missing(step.external_id), at)
+            self._store(step.scope, next(self._ids), step.kind, Missing(step.external_id), at)
         if outcome.shown is not None:
-            self._store(step.scope, 0, step.kind, self._told(outcome, step), at)
+            told = self._told(outcome, step)
+            self._store(step.scope, next(self._ids), step.kind, told, at)
         return at
 
     def _done(self, step: Step, outcome: Outcome, end: End, at: datetime) -> tuple[End, bool]:
@@ -414,7 +445,8 @@ class MemoryStore(MemoryFolding, MemoryLeases):
                 self._reply(step, outcome, at)
                 state, decided = "released", "cancel"
             else:
-                self._absent(self.records[step.scope, step.external_id], at)
+                gone = self._absent(self.records[step.scope, step.external_id], at)
+                self.seen_by[gone.id] = next(self._ids)
                 state, decided = "gone", end.decided
             removed = msgspec.structs.replace(
                 end, state=state, decided=decided, removed_by_hub=True
@@ -438,6 +470,7 @@ class MemoryStore(MemoryFolding, MemoryLeases):
         record = self._row(step.scope, step.kind, seen, old, at)
         self.records[step.scope, seen.id] = record
         self.raw[record.id] = outcome.raw
+        self.seen_by[record.id] = next(self._ids)
 
     def _told(self, outcome: Outcome, step: Step) -> Seen:
         """Return a reply as an item; of a known record it says nothing of mark and owner."""

@@ -62,6 +62,13 @@ class MemoryDue(MemoryStore):
             )
         self.woken()
 
+    def doubt_scope(self, scope: int, at: datetime) -> None:
+        """Let a scope that is read be read whole."""
+        row = self.scope_rows[scope]
+        due_at = None if row.due_at is None else min(row.due_at, at)
+        self.scope_rows[scope] = _replace(row, whole=True, asked=row.asked + 1, due_at=due_at)
+        self.woken()
+
     async def make_recipes_due(self, recipes: Sequence[int], *, at: datetime) -> None:
         """Let recipes be settled at an instant, or sooner if that was to be."""
         for id_ in recipes:
