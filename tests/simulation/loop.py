@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import heapq
 import math
-from collections import Counter, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,39 +27,21 @@ class StuckError(Exception):
     """Nothing can go on, and no timer is set."""
 
 
-class _Clock:
-    """Takes the place of a selector: nothing comes from outside, time is all there is."""
-
-    def __init__(self, loop: SimulatedLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[object]:
-        if timeout is None:
-            raise StuckError("every task waits for another one")
-        self._loop.now += timeout
-        return []
-
-    def close(self) -> None:
-        pass
-
-
 class SimulatedLoop(asyncio.BaseEventLoop):
     """Runs tasks in a drawn order on a clock of its own; `now` is in seconds from zero.
 
-    `steps` counts how often each process went on; `held` are processes that do not go on before
+    `steps` counts how often one of them went on; `held` are processes that do not go on before
     an instant (FOREVER: killed). What is to be read of the world's time is `now` alone.
     """
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__()
         self.now = 0.0
-        self.steps: Counter[str] = Counter()
+        self.steps = 0
         self.held: dict[str, float] = {}
         self._rng = rng
         self._parked: list[tuple[str, asyncio.Handle]] = []
         self._kept: set[asyncio.Task[object]] = set()
-        self._selector = _Clock(self)
-        self._clock_resolution = 1e-9
         self.set_task_factory(self._task)
 
     def time(self) -> float:
@@ -100,21 +82,32 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return task
 
     def _run_once(self) -> None:
-        ready = []
-        for handle in self._ready:
-            name = handle._context.get(PROCESS, "world")
-            if self._is_held(name):
-                self._parked.append((name, handle))
-            else:
-                ready.append((name, handle))
+        """Go on with one that can, drawn from all; let time pass where none can."""
+        ready, timers = self._ready, self._scheduled
+        while timers and timers[0]._cancelled:
+            heapq.heappop(timers)._scheduled = False
+        if not ready:
+            if not timers:
+                raise StuckError("every task waits for another one")
+            self.now = max(self.now, timers[0]._when)
+        while timers and timers[0]._when <= self.now:
+            timer = heapq.heappop(timers)
+            timer._scheduled = False
+            if not timer._cancelled:
+                ready.append(timer)
+        if not ready:
+            return
         if len(ready) > 1:
-            self._rng.shuffle(ready)
-        later = ready[self._rng.randint(1, len(ready)) :] if ready else []
-        first = ready[: len(ready) - len(later)]
-        self.steps.update(name for name, _ in first)
-        self._ready = deque(handle for _, handle in first)
-        super()._run_once()
-        self._ready.extendleft(handle for _, handle in reversed(later))
+            ready.rotate(int(self._rng.random() * len(ready)))
+        handle = ready.popleft()
+        if handle._cancelled:
+            return
+        name = handle._context.get(PROCESS, "world")
+        if name in self.held and self._is_held(name):
+            self._parked.append((name, handle))
+            return
+        self.steps += 1
+        handle._run()
 
     # What the base class asks of one that has files and sockets
 

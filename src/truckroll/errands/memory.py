@@ -76,8 +76,8 @@ class MemoryEngine:
         self, *, seconds: float = STALLED_SECONDS, hands: Sequence[int] | None = None
     ) -> list[Errand]:
         """End as failed what dead workers were doing, and return it; also what is not in hand."""
-        old = self._board.now() - timedelta(seconds=seconds)
-        heard = {worker: at for worker, at in self._board.heard.items() if at >= old}
+        now, long = self._board.now(), timedelta(seconds=seconds)
+        heard = {worker: at for worker, at in self._board.heard.items() if abs(now - at) <= long}
         self._board.heard = heard
         lost = [
             row
