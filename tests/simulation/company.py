@@ -45,6 +45,7 @@ class Company(Chaos):
         self.acked: dict[bytes, float] = {}
         self.dirty = True
         self.forgot = False
+        self.fine: set[tuple] = set()
         self.scope_of = {name: id_ for id_, name in self._names().items()}
 
     def _names(self) -> dict[int, str]:
@@ -181,6 +182,13 @@ class Company(Chaos):
         """A backup was restored: what was linked since is found again, or is new to the hub."""
         self.acked.clear()
         self.dirty = self.answered = self.forgot = True
+
+    def _somebody(self, link, end, field, value, typed) -> None:
+        """Look at each value once: what somebody typed stays typed."""
+        key = link.id, end.scope, end.external_id, field, value
+        if key not in self.fine:
+            super()._somebody(link, end, field, value, typed)
+            self.fine.add(key)
 
     def typed_for(self, link):
         return self.typed if self.forgot else super().typed_for(link)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from simulation.plan import Act
 
 EVERY_SECONDS, KEEP_SECONDS = ticking.EVERY_SECONDS, ticking.KEEP_SECONDS
+SIMULATED_EVERY = 2.0  # half as many idle ticks: they are most of what a life would cost
 LOOK_SECONDS = working.LOOK_SECONDS
 BUSY_SECONDS = 20.0  # then nothing much happens any more, and the idle look around less often
 CALM_SECONDS = 2400.0  # the longest back-off of failures that a life can pile up, and a poll
@@ -499,10 +500,10 @@ class Calm:
                 if "would" in recipe.trouble or "shows 0" in recipe.trouble:
                     await confirm(world.live()[0], company, inside=False)
             slowly = world.loop.now - began > BUSY_SECONDS
-            ticking.EVERY_SECONDS = 15.0 if slowly else EVERY_SECONDS
+            ticking.EVERY_SECONDS = 15.0 if slowly else SIMULATED_EVERY
             working.LOOK_SECONDS = 15.0 if slowly else LOOK_SECONDS
             await asyncio.sleep(10.0 if slowly else 2.0)
-        ticking.EVERY_SECONDS, working.LOOK_SECONDS = EVERY_SECONDS, LOOK_SECONDS
+        ticking.EVERY_SECONDS, working.LOOK_SECONDS = SIMULATED_EVERY, LOOK_SECONDS
         world._look()
 
     def _restless(self, since) -> str:
@@ -663,7 +664,7 @@ def simulate(plan: Plan | int) -> World:
     propagate = log.propagate
     log.addHandler(ear)
     log.propagate = False
-    ticking.KEEP_SECONDS = 60.0
+    ticking.EVERY_SECONDS, ticking.KEEP_SECONDS = SIMULATED_EVERY, 60.0
     try:
         world.loop.run_until_complete(world.run())
     except StuckError as error:

@@ -13,6 +13,7 @@ import msgspec
 
 from truckroll.kit.contract import Missing, Page, Scope, Seen, Unreadable
 from truckroll.model.records import KINDS, Fields, same
+from truckroll.store.memory_doubts import MemoryDoubts
 from truckroll.store.memory_folding import MemoryFolding
 from truckroll.store.memory_leases import MemoryLeases
 from truckroll.store.observe import known_after
@@ -27,7 +28,7 @@ REMOVALS = ("delete", "cancel", "unlink")
 _MOVING = {"shown", "version", "seen_order", "changed", "seen_at", "gone_at"}
 
 
-class MemoryStore(MemoryFolding, MemoryLeases):
+class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
     """Holds scopes, records, links, steps and the story in plain dictionaries."""
 
     def __init__(self) -> None:
@@ -111,19 +112,6 @@ class MemoryStore(MemoryFolding, MemoryLeases):
             return "same"
         self._due_by_record(record, at)
         return "changed"
-
-    def _late(self, old: RecordRow, item: Seen | Missing | Unreadable, at: datetime) -> str:
-        """Leave a record as it was shown since the listing began; where they differ, ask again."""
-        told = (item.version, "live") if isinstance(item, Seen) else (None, "gone")
-        alike = isinstance(item, Seen) and all(
-            same(value, old.fields.get(name)) for name, value in item.fields.items()
-        )
-        if told != (old.version, old.state) or (told[0] is None and not alike):
-            self.doubt_scope(old.scope, at)
-        return "same"
-
-    def doubt_scope(self, scope: int, at: datetime) -> None:
-        """Let a scope be read whole: it is not known which of two observations is the newer."""
 
     def _row(
         self, scope: int, kind: str, item: Seen | Unreadable, old: RecordRow | None, at: datetime
@@ -392,18 +380,6 @@ class MemoryStore(MemoryFolding, MemoryLeases):
             self.steps[outcome.step] = (started, step, open_still, began)
             self.story.append((step.link, outcome.kind, outcome.says or step.reason))
             self._finish(step, outcome, at)
-
-    def _doubted(self, step: Step, outcome: Outcome, began: datetime, at: datetime) -> None:
-        """Where a record was observed anew while a call was out, let its scope be read whole."""
-        old = self.records.get((step.scope, outcome.external_id or step.external_id))
-        if old is None or outcome.kind not in ("done", "conflict", "gone"):
-            return
-        if old.version is None and outcome.version is None:
-            anew = old.seen_at is not None and old.seen_at > began
-        else:
-            anew = old.version not in (step.version, outcome.version)
-        if anew:
-            self.doubt_scope(step.scope, at)
 
     def _finish(self, step: Step, outcome: Outcome, at: datetime) -> None:
         link = self.link_rows[step.link]
