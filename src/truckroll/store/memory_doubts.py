@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from truckroll.kit.contract import Missing, Seen, Unreadable
 from truckroll.model.records import same
+from truckroll.store.observe import is_anew
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,6 +39,7 @@ class MemoryDoubts:
             return
         if old.version is None and outcome.version is None:
             anew = old.seen_at is not None and old.seen_at > began
+            anew = anew or is_anew(old.fields, step.before, outcome.shown)
         else:
             anew = old.version not in (step.version, outcome.version)
         if anew:

@@ -218,12 +218,15 @@ class MemoryDue(MemoryStore):
         self.woken()
 
     async def clamp_due(self, *, at: datetime, longest: int) -> None:
-        """Let nothing wait longer than it is usually polled."""
+        """Let nothing wait longer than it is usually polled; what failed and recipes not at all."""
         for id_, row in self.scope_rows.items():
             poll = longest if row.poll_seconds is None else row.poll_seconds
-            last = at + timedelta(seconds=poll)
-            if row.due_at is not None and not row.failures and row.due_at > last:
+            last = at + timedelta(seconds=0 if row.failures else poll)
+            if row.due_at is not None and row.due_at > last:
                 self.scope_rows[id_] = _replace(row, due_at=at)
+        for id_, one in self.recipe_rows.items():
+            if one.due_at is not None and one.due_at > at:
+                self.recipe_rows[id_] = _replace(one, due_at=at, asked=one.asked + 1)
 
     async def stale(self, *, before: datetime, most: int) -> list[tuple[int, int]]:
         """Return scopes (with their account) last read completely before an instant."""

@@ -138,6 +138,13 @@ def _again(
     )
 
 
+def is_anew(held: Fields, merged: Fields, told: Fields | None) -> bool:
+    """Tell whether what is held is neither what a call was planned on nor what it was told."""
+    if all(same(held.get(name), value) for name, value in merged.items()) and merged:
+        return False
+    return told is None or any(not same(held.get(name), value) for name, value in told.items())
+
+
 def known_after(before: Fields, read: Fields) -> Fields:
     """Return what is known of a record after a read: what was not read stays.
 

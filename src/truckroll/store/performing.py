@@ -12,6 +12,7 @@ from truckroll.kit.contract import Item, Seen
 from truckroll.model.records import Fields, decode_fields
 from truckroll.store.base import Base, Row, as_json, named_sql, retried, to_json, unique
 from truckroll.store.links import decode_field_holds, decode_holds, encode_holds
+from truckroll.store.observe import is_anew
 from truckroll.store.reading import SQL as READING
 from truckroll.store.reading import doubt, mark_gone, observe_items, touch
 from truckroll.store.story import write_story
@@ -162,18 +163,23 @@ async def _finished(cursor: AsyncCursor[Row], outcomes: Sequence[Outcome]) -> li
 
 async def _doubt(cursor: AsyncCursor[Row], finished: Sequence[_Finished], at: datetime) -> None:
     """Let scopes be read whole whose records were observed anew while the calls were out."""
-    told = [one for one in finished if one.outcome.kind in ("done", "conflict", "gone")]
+    told = {
+        one.outcome.step: one for one in finished if one.outcome.kind in ("done", "conflict", "gone")
+    }
     if not told:
         return
-    columns = {
-        "ids": [one.outcome.step for one in told],
-        "external_ids": [one.external_id for one in told],
-        "merged": [one.step.version for one in told],
-        "told": [one.outcome.version for one in told],
-    }
-    await cursor.execute(SQL["overtaken"], columns)
-    if scopes := [row[0] async for row in cursor]:
-        await doubt(cursor, scopes, at=at)
+    ids = [one.external_id for one in told.values()]
+    await cursor.execute(SQL["written"], {"ids": list(told), "external_ids": ids})
+    scopes = [row[1] async for row in cursor if _is_overtaken(told[row[0]], *row[2:])]
+    if scopes:
+        await doubt(cursor, unique(scopes), at=at)
+
+
+def _is_overtaken(one: _Finished, version: str | None, fields: bytes, seen_since: bool) -> bool:  # noqa: FBT001 -- a row's column
+    """Tell whether a record was observed anew while a call was out."""
+    if version is None and one.outcome.version is None:
+        return seen_since or is_anew(decode_fields(fields), one.step.before, one.outcome.shown)
+    return version not in (one.step.version, one.outcome.version)
 
 
 async def _observe(

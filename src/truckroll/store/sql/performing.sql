@@ -19,15 +19,13 @@ select nextval('listing')
 -- name: seen_gone
 update record set listing = %(listing)s where id = any(%(ids)s::bigint[])
 
--- name: overtaken
--- Scopes of records that were observed anew while the call was out.
-select distinct r.scope from unnest(%(ids)s::bigint[], %(external_ids)s::text[],
-    %(merged)s::text[], %(told)s::text[]) w (step, external_id, merged, told)
+-- name: written
+-- The records of calls as they are held, and whether they were seen since the call was journalled.
+select w.step, r.scope, r.version, r.fields, r.seen_at > s.opened_at
+from unnest(%(ids)s::bigint[], %(external_ids)s::text[]) w (step, external_id)
 join step s on s.id = w.step
 join link_end e on e.id = s.link_end
 join record r on r.scope = e.scope and r.external_id = w.external_id
-where case when coalesce(r.version, w.told) is null then r.seen_at > s.opened_at
-  else r.version is distinct from w.merged and r.version is distinct from w.told end
 
 -- name: finish_step
 update step set open = %(open)s, kind = %(kind)s, outcome = %(outcome)s, done_at = %(done_at)s
