@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _WRITES = frozenset(
     {
         *("begin_listing", "store_page", "finish_listing", "set_cursor", "mark_gone", "adopt"),
-        *("regroup", "journal", "attach", "finish", "start_run", "scope_read", "recipe_settled"),
+        *("regroup", "journal", "attach", "finish", "start_run"),
+        *("scope_read", "recipe_settled", "stumble"),
     }
 )
 

@@ -107,8 +107,11 @@ update scope set due_at = null where due_at is not null and not id = any(%(scope
 update workspace set watched = %(settings)s
 
 -- name: clamp
-update scope set due_at = %(at)s where due_at is not null and failures = 0
-  and due_at > %(at)s + make_interval(secs => coalesce(poll_seconds, %(longest)s))
+update scope set due_at = %(at)s where due_at > %(at)s + make_interval(
+  secs => case when failures > 0 then 0 else coalesce(poll_seconds, %(longest)s) end)
+
+-- name: clamp_recipes
+update recipe set due_at = %(at)s, asked = asked + 1 where due_at > %(at)s
 
 -- name: set_poll
 update scope set poll_seconds = %(seconds)s, asked = asked + 1,

@@ -12,6 +12,21 @@ select id, record, base, given, holds from link_end where id = any(%(ends)s::big
 -- name: links
 select id, key, holds from link where id = any(%(ids)s::bigint[]) order by id for update
 
+-- name: listing
+-- What a reply shows is newer than what a listing that is going on began with.
+select nextval('listing')
+
+-- name: seen_gone
+update record set listing = %(listing)s where id = any(%(ids)s::bigint[])
+
+-- name: written
+-- The records of calls as they are held, and whether they were seen since the call was journalled.
+select w.step, r.scope, r.version, r.fields, r.seen_at > s.opened_at
+from unnest(%(ids)s::bigint[], %(external_ids)s::text[]) w (step, external_id)
+join step s on s.id = w.step
+join link_end e on e.id = s.link_end
+join record r on r.scope = e.scope and r.external_id = w.external_id
+
 -- name: finish_step
 update step set open = %(open)s, kind = %(kind)s, outcome = %(outcome)s, done_at = %(done_at)s
 where id = %(step)s
