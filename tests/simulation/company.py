@@ -45,6 +45,7 @@ class Company(Chaos):
         self.acked: dict[bytes, float] = {}
         self.dirty = True
         self.forgot = False
+        self.pushed = 0
         self.fine: set[tuple] = set()
         self.scope_of = {name: id_ for id_, name in self._names().items()}
 
@@ -73,6 +74,11 @@ class Company(Chaos):
     @property
     def account_of(self) -> dict[int, str]:
         return {one.account: self.name_of(one.id) for one in self.store.scopes.values()}
+
+    def next_push(self) -> int:
+        """Return the number of a tenant's next push; other tenants have the same numbers."""
+        self.pushed += 1
+        return self.pushed
 
     # What people do
 

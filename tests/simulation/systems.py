@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PAGE = 3
 TIMED_OUT = 10.0
 HUNG = 60.0
+MOST_TRIES = 10
 OUTSIDE = contextvars.Context()
 # What may become of a call, once or several times in a row.
 FATES = (
@@ -84,6 +85,8 @@ class Wild:
         self.fates: list[str] = []
         self.down = False
         self.lists = 0
+        self.tries = 0
+        self.asked = 0
 
     def resource(self) -> Resource:
         """Return what the hub has of it: the nasty system's resource, over the network."""
@@ -92,6 +95,23 @@ class Wild:
         if not self.nasty.read_only:
             kept |= {"create": self.create, "update": self.update, "remove": self.remove}
         return dataclasses.replace(whole, **kept)
+
+    def goes_down(self) -> None:
+        """Answer nothing from now on but that it does not work."""
+        self.down, self.tries, self.asked = True, 0, self._asked()
+
+    def comes_up(self) -> None:
+        """Work again."""
+        self.down = False
+
+    def _asked(self) -> int:
+        return self.company.store.scope_rows[self.company.scope_of[self.name]].asked
+
+    def _tried(self) -> None:
+        """Who gets no answer waits longer each time, save where somebody asks."""
+        self.tries += 1
+        if self.tries > MOST_TRIES + 2 * (self._asked() - self.asked):
+            self.world.broken(f"{self.name} is down and was asked {self.tries} times")
 
     # The operations
 
@@ -201,6 +221,8 @@ class Wild:
 
     def _fate(self, act: str) -> str:
         if self.down:
+            if act == "list":
+                self._tried()
             return "error"
         if not self.fates or (self.fates[0] in _LISTS):
             return ""

@@ -76,7 +76,6 @@ class World:
         self.processes: list[Process] = []
         self.names = 0
         self.saved = None
-        self.pushes = 0
         self.errands = 0
         self.at_ease = False
         for one in self.companies.values():
@@ -227,8 +226,7 @@ class World:
 
     def push(self, company: Company, scope: int) -> None:
         """Let a system tell of a change: soon or late, once or twice, or not at all."""
-        self.pushes += 1
-        delivery = b"%d" % self.pushes
+        delivery = b"%d" % company.next_push()
         luck = 1.0 if self.at_ease else self.chance.random()
         if luck < 0.1:
             self.fire("push lost")
@@ -281,6 +279,10 @@ class World:
     def _look(self) -> None:
         for one in self.companies.values():
             one.look()
+        for status in ("todo", "doing"):
+            keys = [one.errand.key for one in self.board.rows.values() if one.status == status]
+            if len(keys) > len(set(keys)):
+                self.broken(f"two of {keys} are {status} at once")
         if self.broke:
             raise BrokenError(self.broke)
 
@@ -367,9 +369,9 @@ class World:
 
     def _act_outage(self, company, index, user, seconds) -> None:
         wild = company.wilds[self._name(company, user)]
-        wild.down = True
+        wild.goes_down()
         self.fire("outage")
-        self.loop.call_later(seconds, setattr, wild, "down", False, context=OUTSIDE)
+        self.loop.call_later(seconds, wild.comes_up, context=OUTSIDE)
 
     def _act_refuse(self, company, index, user) -> None:
         company.fail(self._target(company, user), "refuse")
