@@ -7,7 +7,8 @@ What each does with an event:
   copy is written with the vendor's batch call. Many events share a read, a transaction and a call.
 - **n8n**: a Webhook node, an HTTP Request node, the answer after the last node; the execution is
   saved in its SQLite database, as it is by default.
-- **Node-RED**: an `http in` node, an `http request` node, an `http response` node. It keeps nothing.
+- **Node-RED**: an `http in` node, an `http request` node, an `http response` node;
+  nothing is kept.
 
 Theirs write to a bare server that answers at once; ours writes to the simulated Google, which takes
 far more of the same two cores. The peers are found below the directory PEERS_DIR, each installed
@@ -39,7 +40,7 @@ import aiohttp
 
 from bench.boxed import ZONE, boxed, pair
 from bench.figures import Figure
-from bench.pushes import SECRET, push, subscribed
+from bench.pushes import push, subscribed
 from bench.served import free_port, housed, idle, until, up
 
 if TYPE_CHECKING:
@@ -142,8 +143,7 @@ async def _written(changes: int) -> tuple[Ran, Ran]:
             async def one(_: aiohttp.ClientSession) -> None:
                 mark = next(counter)
                 made.edit(events[mark % len(events)], mark)
-                while mark not in marks:
-                    await asyncio.sleep(0.002)
+                await until(lambda: mark in marks, every=0.002)
 
             return burst, await _closed(one, 8.0)
 
@@ -151,9 +151,7 @@ async def _written(changes: int) -> tuple[Ran, Ran]:
 async def _closed(act: Callable[[aiohttp.ClientSession], Awaitable[None]], seconds: float) -> Ran:
     """Let sixteen do the same over and over."""
     waits: list[float] = []
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS)
-    ) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
         await act(session)  # what is first needed is made
         began = time.monotonic()
 
@@ -236,7 +234,14 @@ async def _node_red(seconds: float) -> Ran | None:
 def _flow(sink: str) -> list[dict[str, object]]:
     return [
         {"id": "t", "type": "tab", "label": "bench"},
-        {"id": "a", "z": "t", "type": "http in", "url": "/hook", "method": "post", "wires": [["b"]]},
+        {
+            "id": "a",
+            "z": "t",
+            "type": "http in",
+            "url": "/hook",
+            "method": "post",
+            "wires": [["b"]],
+        },
         {
             "id": "b",
             "z": "t",
@@ -330,7 +335,7 @@ def _done(words: list[str], place: Path, env: dict[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _process(words: list[str], place: Path, env: dict[str, str]):  # noqa: ANN202 -- a context
+def _process(words: list[str], place: Path, env: dict[str, str]):
     with (place / "peer.log").open("wb") as log:
         process = subprocess.Popen(
             words,
@@ -375,5 +380,7 @@ async def _hooked(url: str, counts: list[int], seconds: float) -> Ran:
     before = counts[0]
     ran = await _closed(one, seconds)
     if counts[0] - before < ran.rate * seconds * 0.9:
-        raise RuntimeError(f"{url}: {counts[0] - before} writes for {ran.rate * seconds:.0f} events")
+        raise RuntimeError(
+            f"{url}: {counts[0] - before} writes for {ran.rate * seconds:.0f} events"
+        )
     return ran

@@ -27,13 +27,14 @@ TENANTS = 4
 
 async def figures(*, changes: int, calendars: int, workers: tuple[int, ...]) -> list[Figure]:
     """Return the lines of the table."""
-    lines = [await _pairs(changes, calendars, count) for count in workers]
-    lines.append(await _limited(changes // 2, calendars))
+    lines = [await pairs(changes, calendars, count) for count in workers]
+    lines.append(await limited(changes // 2, calendars))
     lines.append(await _titan(changes))
     return lines
 
 
-async def _pairs(changes: int, calendars: int, workers: int) -> Figure:
+async def pairs(changes: int, calendars: int, workers: int) -> Figure:
+    """Return the line of a burst that so many processes share."""
     async with housed() as house, boxed() as made:
         events = await _set_up(house, made, changes, calendars)
         async with up(house, workers=workers - 1) as served:
@@ -51,8 +52,8 @@ async def _pairs(changes: int, calendars: int, workers: int) -> Figure:
     )
 
 
-async def _limited(changes: int, calendars: int) -> Figure:
-    """With the vendor's limit on, and the hub told of it."""
+async def limited(changes: int, calendars: int) -> Figure:
+    """Return the line with the vendor's limit on, of which the hub is told."""
     async with housed() as house, boxed() as made:
         events = await _set_up(
             house, made, changes, calendars, tenants_=1, per_minute=str(PER_MINUTE)
@@ -105,7 +106,7 @@ async def _titan(visits: int) -> Figure:
     )
 
 
-async def _set_up(  # noqa: PLR0913 -- a bench's sizes
+async def _set_up(
     house: House,
     made: Boxed,
     changes: int,
@@ -120,9 +121,8 @@ async def _set_up(  # noqa: PLR0913 -- a bench's sizes
     made.google.seed({"vans": 0, "zone": ZONE, "domain": "acme.example", "days": each, **size})
     people = [one for one in made.google.world.people if not one.startswith("office")]
     crews = [one for one in made.google.world.books if one.startswith("c_")]
-    numbers = [1]
-    for number in range(1, tenants_):
-        numbers.append((await tenants.add(house.hub(), f"company {number}")).number)
+    added = [await tenants.add(house.hub(), f"company {one}") for one in range(1, tenants_)]
+    numbers = [1, *(one.number for one in added)]
     for tenant in numbers:
         await made.sign_in(house.hub(tenant), **answers)
     for number, (source, target) in enumerate(zip(people, crews, strict=True)):
@@ -143,7 +143,11 @@ async def _burst(
 ) -> tuple[float, str]:
     """Change everything; return how many changes a second came over."""
     made.seen.clear()
-    before = served.cpu, house.database_cpu(), house.ask("select pg_database_size(current_database())")
+    before = (
+        served.cpu,
+        house.database_cpu(),
+        house.ask("select pg_database_size(current_database())"),
+    )
     began = time.monotonic()
     for mark, event in enumerate(events):
         made.edit(event, mark)
