@@ -36,9 +36,9 @@ async def figures(*, changes: int, calendars: int, workers: tuple[int, ...]) -> 
 async def pairs(changes: int, calendars: int, workers: int) -> Figure:
     """Return the line of a burst that so many processes share."""
     async with housed() as house, boxed() as made:
-        events = await _set_up(house, made, changes, calendars)
+        events = await set_up(house, made, changes, calendars)
         async with up(house, workers=workers - 1) as served:
-            await _in_step(house, made, calendars)
+            await in_step(house, made, calendars)
             rate, note = await _burst(house, made, served, events[:changes])
     who = f"{workers} worker{'s' if workers > 1 else ''}"
     return Figure(
@@ -55,12 +55,12 @@ async def pairs(changes: int, calendars: int, workers: int) -> Figure:
 async def limited(changes: int, calendars: int) -> Figure:
     """Return the line with the vendor's limit on, of which the hub is told."""
     async with housed() as house, boxed() as made:
-        events = await _set_up(
+        events = await set_up(
             house, made, changes, calendars, tenants_=1, per_minute=str(PER_MINUTE)
         )
         made.limit(PER_MINUTE)
         async with up(house) as served:
-            await _in_step(house, made, calendars)
+            await in_step(house, made, calendars)
             calls = made.calls
             began = time.monotonic()
             rate, _ = await _burst(house, made, served, events[:changes])
@@ -106,7 +106,7 @@ async def _titan(visits: int) -> Figure:
     )
 
 
-async def _set_up(
+async def set_up(
     house: House,
     made: Boxed,
     changes: int,
@@ -131,7 +131,8 @@ async def _set_up(
     return made.plain(people)
 
 
-async def _in_step(house: House, made: Boxed, calendars: int) -> None:
+async def in_step(house: House, made: Boxed, calendars: int) -> None:
+    """Wait until all calendars are subscribed and everything is written."""
     least = 2 * calendars
     if not await until(lambda: len(made.google.channels.open) >= least, seconds=180):
         raise RuntimeError(f"{len(made.google.channels.open)} channels after three minutes")
