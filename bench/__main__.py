@@ -13,6 +13,7 @@ from bench import (
     automation,
     burst,
     calendars,
+    costs,
     growth,
     latency,
     planning,
@@ -37,6 +38,7 @@ PARTS = (
     "resident",
     "burst",
     "automation",
+    "costs",
 )
 PAIRS = {"cyrus": 5, "radicale": 1}  # a pair of 1,000 events takes Radicale two minutes
 
@@ -108,6 +110,9 @@ async def _resident(part: str, args: argparse.Namespace) -> list[Figure]:
     if part == "burst":
         many = max(4, args.calendars // 5)
         return await burst.figures(changes=args.changes, calendars=many, workers=(1, 2, 4))
+    if part == "costs":
+        many = max(4, args.calendars // 4)
+        return await costs.figures(changes=args.changes // 2, calendars=many, seconds=15.0)
     return await automation.figures(seconds=min(args.seconds, 15.0), changes=args.changes // 2)
 
 

@@ -7,7 +7,8 @@ What each does with an event:
   copy is written with the vendor's batch call. Many events share a read, a transaction and a call.
 - **n8n**: a Webhook node, an HTTP Request node, the answer after the last node; the execution is
   saved in its SQLite database, as it is by default.
-- **Node-RED**: an `http in` node, an `http request` node, an `http response` node. It keeps nothing.
+- **Node-RED**: an `http in` node, an `http request` node, an `http response` node;
+  nothing is kept.
 
 Theirs write to a bare server that answers at once; ours writes to the simulated Google, which takes
 far more of the same two cores. The peers are found below the directory PEERS_DIR, each installed
@@ -26,6 +27,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import tempfile
@@ -142,8 +144,7 @@ async def _written(changes: int) -> tuple[Ran, Ran]:
             async def one(_: aiohttp.ClientSession) -> None:
                 mark = next(counter)
                 made.edit(events[mark % len(events)], mark)
-                while mark not in marks:
-                    await asyncio.sleep(0.002)
+                await until(lambda: mark in marks, every=0.002)
 
             return burst, await _closed(one, 8.0)
 
@@ -276,11 +277,11 @@ async def _n8n(seconds: float) -> Ran | None:
                 "N8N_RUNNERS_ENABLED": "false",
                 "EXECUTIONS_DATA_SAVE_ON_SUCCESS": "all",
             }
-            for words in (
-                ["import:workflow", f"--input={place / 'workflow.json'}"],
-                ["update:workflow", "--id=bench", "--active=true"],
-            ):
-                await asyncio.to_thread(_done, [str(program), *words], place, env)
+            file = f"--input={place / 'workflow.json'}"
+            await asyncio.to_thread(_done, [str(program), "import:workflow", file], place, env)
+            _publish(place / ".n8n" / "database.sqlite", _workflow(sink))
+            active = [str(program), "update:workflow", "--id=bench", "--active=true"]
+            await asyncio.to_thread(_done, active, place, env)
             with _process([str(program), "start"], place, env):
                 return await _hooked(f"http://127.0.0.1:{port}/webhook/hook", counts, seconds)
 
@@ -298,6 +299,7 @@ def _workflow(sink: str) -> dict[str, object]:
     node = "n8n-nodes-base."
     return {
         "id": "bench",
+        "versionId": "bench-1",
         "name": "bench",
         "active": False,
         "settings": {"executionOrder": "v1"},
@@ -324,6 +326,20 @@ def _workflow(sink: str) -> dict[str, object]:
             "Webhook": {"main": [[{"node": "HTTP Request", "type": "main", "index": 0}]]}
         },
     }
+
+
+def _publish(database: Path, flow: dict[str, object]) -> None:
+    """Note the version that is to be active, which importing on the command line leaves out."""
+    row = {
+        "versionId": flow["versionId"],
+        "workflowId": flow["id"],
+        "authors": "bench",
+        "nodes": json.dumps(flow["nodes"]),
+        "connections": json.dumps(flow["connections"]),
+    }
+    names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(f"insert into workflow_history ({names}) values ({marks})", row)
 
 
 def _done(words: list[str], place: Path, env: dict[str, str]) -> None:

@@ -27,17 +27,18 @@ TENANTS = 4
 
 async def figures(*, changes: int, calendars: int, workers: tuple[int, ...]) -> list[Figure]:
     """Return the lines of the table."""
-    lines = [await _pairs(changes, calendars, count) for count in workers]
-    lines.append(await _limited(changes // 2, calendars))
+    lines = [await pairs(changes, calendars, count) for count in workers]
+    lines.append(await limited(changes // 2, calendars))
     lines.append(await _titan(changes))
     return lines
 
 
-async def _pairs(changes: int, calendars: int, workers: int) -> Figure:
+async def pairs(changes: int, calendars: int, workers: int) -> Figure:
+    """Return the line of a burst that so many processes share."""
     async with housed() as house, boxed() as made:
-        events = await _set_up(house, made, changes, calendars)
+        events = await set_up(house, made, changes, calendars)
         async with up(house, workers=workers - 1) as served:
-            await _in_step(house, made, calendars)
+            await in_step(house, made, calendars)
             rate, note = await _burst(house, made, served, events[:changes])
     who = f"{workers} worker{'s' if workers > 1 else ''}"
     return Figure(
@@ -51,15 +52,15 @@ async def _pairs(changes: int, calendars: int, workers: int) -> Figure:
     )
 
 
-async def _limited(changes: int, calendars: int) -> Figure:
-    """With the vendor's limit on, and the hub told of it."""
+async def limited(changes: int, calendars: int) -> Figure:
+    """Return the line with the vendor's limit on, of which the hub is told."""
     async with housed() as house, boxed() as made:
-        events = await _set_up(
+        events = await set_up(
             house, made, changes, calendars, tenants_=1, per_minute=str(PER_MINUTE)
         )
         made.limit(PER_MINUTE)
         async with up(house) as served:
-            await _in_step(house, made, calendars)
+            await in_step(house, made, calendars)
             calls = made.calls
             began = time.monotonic()
             rate, _ = await _burst(house, made, served, events[:changes])
@@ -105,7 +106,7 @@ async def _titan(visits: int) -> Figure:
     )
 
 
-async def _set_up(
+async def set_up(
     house: House,
     made: Boxed,
     changes: int,
@@ -120,9 +121,8 @@ async def _set_up(
     made.google.seed({"vans": 0, "zone": ZONE, "domain": "acme.example", "days": each, **size})
     people = [one for one in made.google.world.people if not one.startswith("office")]
     crews = [one for one in made.google.world.books if one.startswith("c_")]
-    numbers = [1]
-    for number in range(1, tenants_):
-        numbers.append((await tenants.add(house.hub(), f"company {number}")).number)
+    added = [await tenants.add(house.hub(), f"company {one}") for one in range(1, tenants_)]
+    numbers = [1, *(one.number for one in added)]
     for tenant in numbers:
         await made.sign_in(house.hub(tenant), **answers)
     for number, (source, target) in enumerate(zip(people, crews, strict=True)):
@@ -131,7 +131,8 @@ async def _set_up(
     return made.plain(people)
 
 
-async def _in_step(house: House, made: Boxed, calendars: int) -> None:
+async def in_step(house: House, made: Boxed, calendars: int) -> None:
+    """Wait until all calendars are subscribed and everything is written."""
     least = 2 * calendars
     if not await until(lambda: len(made.google.channels.open) >= least, seconds=180):
         raise RuntimeError(f"{len(made.google.channels.open)} channels after three minutes")

@@ -38,13 +38,14 @@ LAG_SECONDS = 30.0  # by how much ServiceTitan's feeds trail (the vendor's sheet
 async def figures(*, calendars: int, rate: float, seconds: float) -> list[Figure]:
     """Return the lines of the table."""
     size = {"rate": rate, "seconds": seconds}
-    lines = await _google(calendars, **size)
-    lines += await _caldav(calendars, **size)
-    lines += await _titan(calendars, **size)
+    lines = await google(calendars, **size)
+    lines += await caldav(calendars, **size)
+    lines += await titan(calendars, **size)
     return lines
 
 
-async def _google(calendars: int, *, rate: float, seconds: float) -> list[Figure]:
+async def google(calendars: int, *, rate: float, seconds: float) -> list[Figure]:
+    """Return the lines from Google to Google."""
     async with housed() as house, boxed() as made:
         events = await _filled(made, calendars, crews=calendars)
         hub = house.hub()
@@ -60,7 +61,8 @@ async def _google(calendars: int, *, rate: float, seconds: float) -> list[Figure
             return _lines(what, waits, taken.told(len(waits)))
 
 
-async def _caldav(calendars: int, *, rate: float, seconds: float) -> list[Figure]:
+async def caldav(calendars: int, *, rate: float, seconds: float) -> list[Figure]:
+    """Return the lines from Google to a CalDAV server."""
     kind = servers.radicale if servers.cyrus_missing() else servers.cyrus
     async with housed() as house, boxed() as made:
         events = await _filled(made, calendars, crews=0)
@@ -81,7 +83,14 @@ async def _caldav(calendars: int, *, rate: float, seconds: float) -> list[Figure
         return _lines(what, waits, "")
 
 
-async def _titan(technicians: int, *, rate: float, seconds: float) -> list[Figure]:
+async def titan(
+    technicians: int,
+    *,
+    rate: float,
+    seconds: float,
+    lags: tuple[float, ...] = (0.0, LAG_SECONDS),
+) -> list[Figure]:
+    """Return the lines from ServiceTitan to Google, with feeds that trail by so many seconds."""
     lines = []
     async with housed() as house, boxed() as made:
         hub = house.hub()
@@ -90,7 +99,7 @@ async def _titan(technicians: int, *, rate: float, seconds: float) -> list[Figur
         await timetable.set_poll(hub, "titan", 1)
         async with up(house) as served:
             await idle(house)
-            for lag in (0.0, LAG_SECONDS):
+            for lag in lags:
                 made.titan.kit.faults.clear()
                 if lag:
                     made.titan.kit.faults.add(Fault(kind="stale", seconds=lag))

@@ -56,7 +56,7 @@ async def figures(*, count: int, rounds: int, peer: str) -> list[Figure]:
             f"vdirsyncer {1000 * median(walls):.0f} ms",
             paired(ours, walls),
             GOAL,
-            note=f"median of {rounds}; {1000 * cpu:.0f} ms processor a pass and all that ran beside",
+            note=f"median of {rounds}; {1000 * cpu:.0f} ms processor a round",
         )
     ]
 

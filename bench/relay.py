@@ -46,6 +46,8 @@ class Relay:
         self._going -= both
         for one in (writer, there[1]):
             one.close()
+            with contextlib.suppress(OSError):
+                await one.wait_closed()
 
     async def _forth(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: bytearray

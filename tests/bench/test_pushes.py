@@ -1,6 +1,11 @@
 """What keeping pushes reads does not grow with the subscriptions that have nothing to do with it."""
 
+import sys
+from pathlib import Path
+
 import psycopg
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench import pushes
 from truckroll.store.open import open_store
