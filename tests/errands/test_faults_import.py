@@ -44,8 +44,7 @@ def desk(monkeypatch):
     monkeypatch.setattr(sync_run, "BATCH", BATCH)
     monkeypatch.setattr(sync_run, "KEPT", BATCH)
     monkeypatch.setattr(app_errands, "SLICE_SECONDS", 0.0)  # each settling does one batch
-    made_and_heard = (made, heard)
-    return made_and_heard
+    return (made, heard)
 
 
 def importing(office, jobs=JOBS):

@@ -51,21 +51,28 @@ async def ask(hub: Hub, name: str, redirect_uri: str) -> Asked:
     return Asked(name, url, redirect_uri, state, verifier)
 
 
-async def granted(hub: Hub, asked: Asked, *, code: str, state: str) -> AccountView:
+async def granted(
+    hub: Hub, asked: Asked, *, code: str, state: str, issuer: str = ""
+) -> AccountView:
     """Take what a person came back with; the account then goes on from where it stood.
+
+    `issuer` is who the answer says it comes from (`iss`, RFC 9207), "" where it does not say: what
+    another server gave is not sent to this one.
 
     Raises TroubleError, and keeps what was there, where the answer is not to what was asked, is
     not accepted, or is another person's.
     """
     account = await accounts.one(hub, asked.account)
-    if not code or not compare_digest(state.encode(), asked.state.encode()):
+    app = _needed(account)
+    is_mixed_up = bool(issuer and app.issuer) and issuer != app.issuer
+    if is_mixed_up or not code or not compare_digest(state.encode(), asked.state.encode()):
         raise TroubleError(
             f"the answer was not to this question, or the consent was not given; nothing was kept."
             f" Ask again:  truckroll account sign-in {account.name}"
         )
     try:
         tokens = await exchange_code(
-            _needed(account), code=code, verifier=asked.verifier, redirect_uri=asked.redirect_uri
+            app, code=code, verifier=asked.verifier, redirect_uri=asked.redirect_uri
         )
     except VendorError as error:
         raise TroubleError(error.says) from error

@@ -66,7 +66,11 @@ async def _by_browser(hub: Hub, name: str, screen: Screen) -> AccountView:
             says = f"nobody came back from the page; ask again:  truckroll account sign-in {name}"
             raise TroubleError(says) from None
     return await consents.granted(
-        hub, asked, code=answer.get("code", ""), state=answer.get("state", "")
+        hub,
+        asked,
+        code=answer.get("code", ""),
+        state=answer.get("state", ""),
+        issuer=answer.get("iss", ""),
     )
 
 

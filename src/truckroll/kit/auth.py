@@ -88,7 +88,8 @@ class OAuthApp:
 
     `client_secret` is "" for a public client. `secret_in_body` sends it as a form field instead
     of HTTP Basic (RFC 6749 section 2.3.1). `extra` goes with the authorization address (Google's
-    `access_type=offline`), `token_extra` with every token call.
+    `access_type=offline`), `token_extra` with every token call. `issuer` is who says that the
+    answer comes from them (RFC 9207), "" where that is not known.
     """
 
     system: str
@@ -96,6 +97,7 @@ class OAuthApp:
     client_id: str
     client_secret: str = field(default="", repr=False)
     authorize_url: str = ""
+    issuer: str = ""
     scopes: tuple[str, ...] = ()
     secret_in_body: bool = False
     extra: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ The consent page consents at once, as the person in `login_hint` or the first ad
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -41,6 +42,7 @@ class Consent:
     account: str
     scopes: frozenset[str]
     redirect_uri: str = ""
+    challenge: str = ""
 
 
 @dataclass
@@ -91,8 +93,11 @@ class SignIn:
             return _refused("invalid_client", 401).answer
         first = next((one.email for one in self.world.people.values()), "")
         account = asked.get("login_hint") or first
+        challenge = asked.get("code_challenge", "")
         code = "4/" + self.world.kit.ids.word("code", 40)
-        self.codes[code] = Consent(account, frozenset(asked.get("scope", "").split()), redirect)
+        self.codes[code] = Consent(
+            account, frozenset(asked.get("scope", "").split()), redirect, challenge
+        )
         back = {"code": code, "scope": asked.get("scope", "")}
         if "state" in asked:
             back["state"] = asked["state"]
@@ -130,6 +135,8 @@ class SignIn:
         consent = self.codes.pop(form.get("code", ""), None)
         if consent is None or consent.redirect_uri != form.get("redirect_uri"):
             raise _refused("invalid_grant", words="Malformed auth code.")
+        if consent.challenge and consent.challenge != _challenge(form.get("code_verifier", "")):
+            raise _refused("invalid_grant", words="Invalid code verifier.")
         refresh = self.consent(consent.account, consent.scopes)
         return self._issued(consent.account, consent.scopes, {"refresh_token": refresh})
 
@@ -185,6 +192,12 @@ def all_scopes() -> frozenset[str]:
 def _refused(error: str, status: int = 400, words: str | None = None) -> Refused:
     described = {"error_description": words} if words else {}
     return Refused(Answer.json({"error": error, **described}, status))
+
+
+def _challenge(verifier: str) -> str:
+    """Return the S256 challenge to a verifier (RFC 7636 section 4.2)."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _is_audience(claims: Doc, base: str) -> bool:

@@ -131,12 +131,14 @@ def consent(settings: Mapping[str, str]) -> OAuthApp | None:
     client_id, secret = settings.get("client_id"), settings.get("client_secret")
     if not client_id or not secret or settings.get("key"):
         return None
+    authorize = settings.get("authorize") or _CONSENT
     return OAuthApp(
         system="Google Calendar",
         token_url=settings.get("token") or _TOKEN,
         client_id=client_id,
         client_secret=secret,
-        authorize_url=settings.get("authorize") or _CONSENT,
+        authorize_url=authorize,
+        issuer="/".join(authorize.split("/")[:3]),  # https://accounts.google.com
         scopes=CALENDAR,
         secret_in_body=True,
         extra={"access_type": "offline", "prompt": "consent"},
