@@ -167,10 +167,10 @@ async def test_trouble_at_a_look_loses_nothing(hub):
 async def test_a_recipe_that_cannot_be_read_stops_no_subscription(hub, monkeypatch):
     await hub.renew()
 
-    async def broken(*_):
-        raise TroubleError("It has a slip.")
+    async def broken(_):
+        return {1: "It has a slip."}
 
-    monkeypatch.setattr(subscriptions, "load_installed", broken)
+    monkeypatch.setattr(subscriptions, "load_all", broken)
     done = await renew_due(hub.hub, hub.address)
     assert (done.stopped, len(hub.open)) == (0, 2)
 
