@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -214,15 +215,20 @@ def _context(
         return installed.people.get(person) or _unmapped(person)
 
     async def context(links: Sequence[Link], match: object, waiting: frozenset[int]) -> Context:
-        found = await overlaps_of(hub, installed, links)
+        ids = [link.id for link in links if link.id > 0]
+        since = hub.now() - HOUR
+        found, copies, recent, doubtful = await asyncio.gather(
+            overlaps_of(hub, installed, links),
+            copies_of(hub, installed, links),
+            hub.store.recent_writes(ids, since=since),
+            hub.store.doubtful(installed.row.id, since=since),
+        )
         keys = {
             f"{end.scope}/{end.external_id}": link.key
             for link in links
             for end in link.ends
             if end.side == "source"
         }
-        ids = [link.id for link in links if link.id > 0]
-        recent = await hub.store.recent_writes(ids, since=hub.now() - HOUR)
         said = {keys[key]: text for key, text in sentences(found).items() if key in keys}
         place = None
         if "target" in installed.mirror.originates:
@@ -238,8 +244,8 @@ def _context(
             scope_label=lambda id_: labels.get(id_, "a calendar"),
             source_place=place,
             overlaps=said,
-            copies=await copies_of(hub, installed, links),
-            doubtful=await hub.store.doubtful(installed.row.id, since=hub.now() - HOUR),
+            copies=copies,
+            doubtful=doubtful,
             waiting=waiting,
             churn=partial(churning, recent),
         )

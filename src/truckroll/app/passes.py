@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -47,8 +48,8 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
     installed = await load_installed(hub, recipe)
     report = Report()
     async with open_job(hub, installed) as job:
-        await _read(hub, job, report)
-        await adopt(job, "source")
+        async with _read(hub, job, report):
+            await adopt(job, "source")
         decisions = await _planned(job, report)
         report.steps = [step for one in decisions for step in one.steps]
         report.decisions = [one for one in decisions if one.holds]
@@ -59,11 +60,16 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
         return await _matched(job, decisions, view)
 
 
-async def _read(hub: Hub, job: Job, report: Report) -> None:
-    """Read every scope, and keep what that proves of each."""
+@asynccontextmanager
+async def _read(hub: Hub, job: Job, report: Report) -> AsyncIterator[None]:
+    """Read every scope; what that proves of each is kept beside what is done in the context."""
     began = hub.now()
     await observe(job, report)
-    await hub.store.note_reads(report.scopes, began=began)
+    noted = asyncio.create_task(hub.store.note_reads(report.scopes, began=began))
+    try:
+        yield
+    finally:
+        await noted
 
 
 async def _matched(job: Job, decisions: Sequence[Decision], view: PassView) -> PassView:
@@ -114,8 +120,8 @@ async def apply(
     async with open_job(hub, installed) as job, _alone(job, "apply") as (work, run):
         if started is not None:
             started(run)
-        await _read(hub, work, report)
-        await adopt(work, "source")
+        async with _read(hub, work, report):
+            await adopt(work, "source")
         tally, foreseen = await foresee(work, report.waiting)
         report.stops = await check(work, report, tally, confirmed=confirmed, hour=HOUR)
         if not report.stops:

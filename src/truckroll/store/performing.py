@@ -10,10 +10,10 @@ from psycopg import AsyncCursor
 
 from truckroll.kit.contract import Item, Seen
 from truckroll.model.records import Fields, decode_fields
-from truckroll.store.base import Base, Row, as_json, named_sql, retried, to_json, unique
+from truckroll.store.base import Base, Row, Statements, as_json, named_sql, retried, to_json, unique
 from truckroll.store.links import decode_field_holds, decode_holds, encode_holds
 from truckroll.store.reading import SQL as READING
-from truckroll.store.reading import mark_gone, observe_items, touch
+from truckroll.store.reading import ask_known, mark_gone, observe_items, touch
 from truckroll.store.story import write_story
 from truckroll.sync.ports import Counts, OpenStep
 from truckroll.sync.types import Hold, Note, Outcome, Step
@@ -82,12 +82,13 @@ class PerformingStore(Base):
             ids = [one.step for one in outcomes]
             await cursor.execute(SQL["places"], {"ids": ids})
             places = await cursor.fetchall()
-            scopes = unique(row[1] for row in places)
-            await cursor.execute(READING["lock_scopes"], {"scopes": scopes})
-            listings = {row[0]: row[2] async for row in cursor}
-            await cursor.execute(SQL["links"], {"ids": unique(row[0] for row in places)})
-            links = {row[0]: _LinkRow(*row) async for row in cursor}
+            scopes = {"scopes": unique(row[1] for row in places)}
+            locked_scopes = await cursor.ask(READING["lock_scopes"], scopes)
+            locked = {"ids": unique(row[0] for row in places)}
+            locked_links = await cursor.ask(SQL["links"], locked)
             finished = await _finished(cursor, outcomes)
+            listings = {row[0]: row[2] async for row in locked_scopes}
+            links = {row[0]: _LinkRow(*row) async for row in locked_links}
             await _observe(cursor, finished, links, listings, at)
             await cursor.executemany(SQL["finish_end"], [_end_row(one) for one in finished])
             await cursor.executemany(SQL["finish_link"], _link_rows(finished, links, at))
@@ -101,21 +102,18 @@ class PerformingStore(Base):
 
     async def open_intents(self, recipe: int) -> list[OpenStep]:
         """Return intents without an outcome (of runs that died, or unknown ones), by id."""
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["open_intents"], {"recipe": recipe})
-            return [OpenStep(row[0], decode_step(row[1]), row[2], row[3]) async for row in cursor]
+        rows = await self._rows(SQL["open_intents"], {"recipe": recipe})
+        return [OpenStep(row[0], decode_step(row[1]), row[2], row[3]) for row in rows]
 
     async def recent_writes(
         self, links: Sequence[int], *, since: datetime
     ) -> dict[int, list[Fields]]:
         """Return what was written to the ends of these links since an instant, oldest first."""
         found: dict[int, list[Fields]] = defaultdict(list)
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["recent_writes"], {"links": list(links), "since": since})
-            async for row in cursor:
-                step = decode_step(row[1])
-                if step.op == "update":
-                    found[row[0]].append(step.fields)
+        for row in await self._rows(SQL["recent_writes"], {"links": list(links), "since": since}):
+            step = decode_step(row[1])
+            if step.op == "update":
+                found[row[0]].append(step.fields)
         return found
 
     async def counts(self, width: str, id_: int, *, since: datetime) -> Counts:
@@ -158,7 +156,7 @@ async def _finished(cursor: AsyncCursor[Row], outcomes: Sequence[Outcome]) -> li
 
 
 async def _observe(
-    cursor: AsyncCursor[Row],
+    cursor: Statements,
     finished: Sequence[_Finished],
     links: Mapping[int, _LinkRow],
     listings: Mapping[int, int],
@@ -173,7 +171,8 @@ async def _observe(
     own: set[tuple[int, int]] = set()
     for (scope, account, kind), seen in shown.items():
         place = {"account": account, "scope": scope, "listing": listings[scope], "at": at}
-        news = await observe_items(cursor, place, kind, [item for _, item in seen], reply=True)
+        known = await ask_known(cursor, scope, [item for _, item in seen])
+        news = await observe_items(cursor, place, kind, known, reply=True)
         for (one, _), new in zip(seen, news, strict=True):
             if new.stir:
                 stirred.append(new.held)
