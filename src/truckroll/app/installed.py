@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from truckroll.app.hub import Hub
     from truckroll.kit.contract import Resource, Session
     from truckroll.recipes.schema import Recipe
-    from truckroll.store.accounts import Account
+    from truckroll.store.accounts import Account, Person
     from truckroll.store.recipes import Recipe as Row
     from truckroll.sync.ports import StoredScope
     from truckroll.sync.types import Link
@@ -83,11 +83,14 @@ async def _installed(hub: Hub, row: Row) -> Installed:
     recipe = load(row.toml, row.name)
     if isinstance(recipe, list):
         raise TroubleError("\n".join(str(slip) for slip in recipe))
-    all_accounts = {one.id: one for one in await hub.store.accounts()}
-    scopes = await hub.store.scopes()
-    sources = bound(row.bindings.get("from", ""), scopes, all_accounts)
     rule = next(iter(recipe.mirrors.values()))
-    people = await _people(hub, scopes, all_accounts)
+    store = hub.store
+    listed, scopes, persons, mirror_id = await asyncio.gather(
+        store.accounts(), store.scopes(), store.people(), store.mirror_id(row.id, rule.name)
+    )
+    all_accounts = {one.id: one for one in listed}
+    sources = bound(row.bindings.get("from", ""), scopes, all_accounts)
+    people = _people(persons, scopes, all_accounts)
     if rule.per:
         wanted = {(place.account, place.scope) for places in people.values() for place in places}
         targets = tuple(one for one in scopes if (one.account, one.id) in wanted)
@@ -101,7 +104,7 @@ async def _installed(hub: Hub, row: Row) -> Installed:
         row=row,
         recipe=recipe,
         mirror=mirror,
-        mirror_id=await hub.store.mirror_id(row.id, rule.name),
+        mirror_id=mirror_id,
         accounts=all_accounts,
         sources=sources,
         targets=targets,
@@ -145,12 +148,14 @@ def bound(
     return tuple(found)
 
 
-async def _people(
-    hub: Hub, scopes: Sequence[StoredScope], all_accounts: Mapping[int, Account]
+def _people(
+    persons: Sequence[Person],
+    scopes: Sequence[StoredScope],
+    all_accounts: Mapping[int, Account],
 ) -> dict[str, tuple[Place, ...]]:
     titles = {one.id: one.scope.title for one in scopes}
     people: dict[str, tuple[Place, ...]] = {}
-    for row in await hub.store.people():
+    for row in persons:
         if row.scope in titles and row.account in all_accounts:
             place = Place(account=row.account, scope=row.scope, label=titles[row.scope])
             people[row.name] = (*people.get(row.name, ()), place)

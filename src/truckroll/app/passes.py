@@ -146,8 +146,9 @@ async def _alone(job: Job, kind: str) -> AsyncIterator[tuple[Job, int]]:
             run = await job.store.start_run(job.recipe, kind)
             try:
                 yield under(job, held), run
-            finally:
-                await job.store.close_run(run)
+            except BaseException:
+                await job.store.close_run(run)  # else it was ended with its counts
+                raise
     except Busy as error:
         raise BusyError(error.says) from error
     except Exception as error:
@@ -243,18 +244,16 @@ async def _holds(
     hub: Hub, installed: Installed, report: Report, *, run: int | None
 ) -> list[HoldView]:
     label = labels(installed)
-    if run is None:
-        planned_links = {one.link.id for one in report.decisions}
-        found: list[tuple[Link, Hold]] = [
-            (one.link, hold) for one in report.decisions for hold in one.holds
-        ]
-        stored = await hub.store.holds(installed.row.id)
-        found += [(link, hold) for link, hold, _ in stored if link.id not in planned_links]
-    else:
-        found = [(link, hold) for link, hold, _ in await hub.store.holds(installed.row.id)]
-    views = [hold_view(link, hold, label) for link, hold in found]
     scopes = [one.id for one in (*installed.sources, *installed.targets)]
-    return views + [unreadable_view(row, label) for row in await hub.store.unreadable(scopes)]
+    stored, unreadable = await asyncio.gather(
+        hub.store.holds(installed.row.id), hub.store.unreadable(scopes)
+    )
+    decisions = report.decisions if run is None else []
+    found: list[tuple[Link, Hold]] = [(one.link, hold) for one in decisions for hold in one.holds]
+    planned_links = {one.link.id for one in decisions}
+    found += [(link, hold) for link, hold, _ in stored if link.id not in planned_links]
+    views = [hold_view(link, hold, label) for link, hold in found]
+    return views + [unreadable_view(row, label) for row in unreadable]
 
 
 async def _overlaps(hub: Hub, installed: Installed) -> list[str]:
