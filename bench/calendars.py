@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 CONCURRENCY = 8  # what Truckroll's connector allows itself at a CalDAV server
 EDITS = 20
+# An installed programme has its modules compiled, whatever the shell of the bench says of that.
+_AS_INSTALLED = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 _HOOK = str(ROOT / "bench" / "hook.py")
 
 _VDIRSYNCER = """
@@ -96,7 +100,7 @@ def run(folder: Path, call: str, *args: str, python: str = sys.executable, **env
     began = time.monotonic()
     done = subprocess.run(
         [python, _HOOK, str(log), call, *args],
-        env={**os.environ, **env},
+        env=_AS_INSTALLED | env,
         cwd=folder,
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from truckroll.app.hub import Hub
     from truckroll.kit.contract import Resource, Session
     from truckroll.recipes.schema import Recipe
-    from truckroll.store.accounts import Account
+    from truckroll.store.accounts import Account, Person
     from truckroll.store.recipes import Recipe as Row
     from truckroll.sync.ports import StoredScope
     from truckroll.sync.types import Link
@@ -90,14 +91,13 @@ class _Company:
 
 
 async def _company(hub: Hub) -> _Company:
-    all_accounts = {one.id: one for one in await hub.store.accounts()}
-    scopes = await hub.store.scopes()
-    return _Company(
-        accounts=all_accounts,
-        scopes=scopes,
-        people=await _people(hub, scopes, all_accounts),
-        mirrors=await hub.store.mirror_ids(),
+    store = hub.store
+    listed, scopes, persons, mirrors = await asyncio.gather(
+        store.accounts(), store.scopes(), store.people(), store.mirror_ids()
     )
+    all_accounts = {one.id: one for one in listed}
+    people = _people(persons, scopes, all_accounts)
+    return _Company(accounts=all_accounts, scopes=scopes, people=people, mirrors=mirrors)
 
 
 # A recipe's text and a mirror's choices never change; a hub has as many as it has recipes.
@@ -180,12 +180,14 @@ def bound(
     return tuple(found)
 
 
-async def _people(
-    hub: Hub, scopes: Sequence[StoredScope], all_accounts: Mapping[int, Account]
+def _people(
+    persons: Sequence[Person],
+    scopes: Sequence[StoredScope],
+    all_accounts: Mapping[int, Account],
 ) -> dict[str, tuple[Place, ...]]:
     titles = {one.id: one.scope.title for one in scopes}
     people: dict[str, tuple[Place, ...]] = {}
-    for row in await hub.store.people():
+    for row in persons:
         if row.scope in titles and row.account in all_accounts:
             place = Place(account=row.account, scope=row.scope, label=titles[row.scope])
             people[row.name] = (*people.get(row.name, ()), place)
@@ -250,15 +252,20 @@ def _context(
         return installed.people.get(person) or _unmapped(person)
 
     async def context(links: Sequence[Link], match: object, waiting: frozenset[int]) -> Context:
-        found = await overlaps_of(hub, installed, links)
+        ids = [link.id for link in links if link.id > 0]
+        since = hub.now() - HOUR
+        found, copies, recent, doubtful = await asyncio.gather(
+            overlaps_of(hub, installed, links),
+            copies_of(hub, installed, links),
+            hub.store.recent_writes(ids, since=since),
+            hub.store.doubtful(installed.row.id, since=since),
+        )
         keys = {
             f"{end.scope}/{end.external_id}": link.key
             for link in links
             for end in link.ends
             if end.side == "source"
         }
-        ids = [link.id for link in links if link.id > 0]
-        recent = await hub.store.recent_writes(ids, since=hub.now() - HOUR)
         said = {keys[key]: text for key, text in sentences(found).items() if key in keys}
         place = None
         if "target" in installed.mirror.originates:
@@ -274,8 +281,8 @@ def _context(
             scope_label=lambda id_: labels.get(id_, "a calendar"),
             source_place=place,
             overlaps=said,
-            copies=await copies_of(hub, installed, links),
-            doubtful=await hub.store.doubtful(installed.row.id, since=hub.now() - HOUR),
+            copies=copies,
+            doubtful=doubtful,
             waiting=waiting,
             churn=partial(churning, recent),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -47,8 +48,8 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
     installed = await load_installed(hub, recipe)
     report = Report()
     async with open_job(hub, installed) as job:
-        await _read(hub, job, report)
-        await adopt(job, "source")
+        async with _read(hub, job, report):
+            await adopt(job, "source")
         decisions = await _planned(job, report)
         report.steps = [step for one in decisions for step in one.steps]
         report.decisions = [one for one in decisions if one.holds]
@@ -59,11 +60,16 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
         return await _matched(job, decisions, view)
 
 
-async def _read(hub: Hub, job: Job, report: Report) -> None:
-    """Read every scope, and keep what that proves of each."""
+@asynccontextmanager
+async def _read(hub: Hub, job: Job, report: Report) -> AsyncIterator[None]:
+    """Read every scope; what that proves of each is kept beside what is done in the context."""
     began = hub.now()
     await observe(job, report)
-    await hub.store.note_reads(report.scopes, began=began)
+    noted = asyncio.create_task(hub.store.note_reads(report.scopes, began=began))
+    try:
+        yield
+    finally:
+        await noted
 
 
 async def _matched(job: Job, decisions: Sequence[Decision], view: PassView) -> PassView:
@@ -119,8 +125,8 @@ async def apply(
     async with open_job(hub, installed) as job, _alone(job, "apply") as (work, run):
         if started is not None:
             started(run)
-        await _read(hub, work, report)
-        await adopt(work, "source")
+        async with _read(hub, work, report):
+            await adopt(work, "source")
         tally, foreseen = await foresee(work, report.waiting)
         report.stops = await check(work, report, tally, confirmed=confirmed, hour=HOUR)
         if not report.stops:
@@ -146,8 +152,9 @@ async def _alone(job: Job, kind: str) -> AsyncIterator[tuple[Job, int]]:
             run = await job.store.start_run(job.recipe, kind)
             try:
                 yield under(job, held), run
-            finally:
-                await job.store.close_run(run)
+            except BaseException:
+                await job.store.close_run(run)  # else it was ended with its counts
+                raise
     except Busy as error:
         raise BusyError(error.says) from error
     except Exception as error:
@@ -243,18 +250,16 @@ async def _holds(
     hub: Hub, installed: Installed, report: Report, *, run: int | None
 ) -> list[HoldView]:
     label = labels(installed)
-    if run is None:
-        planned_links = {one.link.id for one in report.decisions}
-        found: list[tuple[Link, Hold]] = [
-            (one.link, hold) for one in report.decisions for hold in one.holds
-        ]
-        stored = await hub.store.holds(installed.row.id)
-        found += [(link, hold) for link, hold, _ in stored if link.id not in planned_links]
-    else:
-        found = [(link, hold) for link, hold, _ in await hub.store.holds(installed.row.id)]
-    views = [hold_view(link, hold, label) for link, hold in found]
     scopes = [one.id for one in (*installed.sources, *installed.targets)]
-    return views + [unreadable_view(row, label) for row in await hub.store.unreadable(scopes)]
+    stored, unreadable = await asyncio.gather(
+        hub.store.holds(installed.row.id), hub.store.unreadable(scopes)
+    )
+    decisions = report.decisions if run is None else []
+    found: list[tuple[Link, Hold]] = [(one.link, hold) for one in decisions for hold in one.holds]
+    planned_links = {one.link.id for one in decisions}
+    found += [(link, hold) for link, hold, _ in stored if link.id not in planned_links]
+    views = [hold_view(link, hold, label) for link, hold in found]
+    return views + [unreadable_view(row, label) for row in unreadable]
 
 
 async def _overlaps(hub: Hub, installed: Installed) -> list[str]:

@@ -82,15 +82,12 @@ class AccountsStore(Base):
 
     async def accounts(self) -> list[Account]:
         """Return all accounts by name, their secrets closed."""
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["accounts"])
-            return [_account(row, {}) async for row in cursor]
+        return [_account(row, {}) for row in await self._rows(SQL["accounts"])]
 
     async def account(self, name: str) -> Account | None:
         """Return an account with its secrets opened; raises DatabaseTrouble without their key."""
-        async with self._transaction() as cursor:
-            row = await _row(cursor, name)
-        return _account(row, self._opened(row)) if row is not None else None
+        found = await self._rows(SQL["account"], {"name": name})
+        return _account(found[0], self._opened(found[0])) if found else None
 
     async def update_account(
         self,
@@ -160,9 +157,8 @@ class AccountsStore(Base):
 
     async def scopes(self, account: int | None = None) -> list[StoredScope]:
         """Return the scopes of an account, or of all, by id."""
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["scopes"], {"account": account, "id": None})
-            return [_scope(row) async for row in cursor]
+        rows = await self._rows(SQL["scopes"], {"account": account, "id": None})
+        return [_scope(row) for row in rows]
 
     async def scope(self, id_: int) -> StoredScope:
         """Return a scope; raises KeyError where there is none."""
@@ -187,18 +183,16 @@ class AccountsStore(Base):
 
     async def people(self) -> list[Person]:
         """Return the people map by name."""
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["people"])
-            return [
-                Person(
-                    name=row[0],
-                    account=row[1],
-                    scope=row[2],
-                    confirmed_by=row[3],
-                    confirmed_at=row[4],
-                )
-                async for row in cursor
-            ]
+        return [
+            Person(
+                name=row[0],
+                account=row[1],
+                scope=row[2],
+                confirmed_by=row[3],
+                confirmed_at=row[4],
+            )
+            for row in await self._rows(SQL["people"])
+        ]
 
     async def map_person(
         self,

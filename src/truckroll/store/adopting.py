@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from psycopg import AsyncCursor
 
-from truckroll.store.base import Row
+from truckroll.store.base import Row, Statements
 from truckroll.store.folding import KEY_BYTES, adopt_folded
 from truckroll.store.links import SQL
 from truckroll.store.story import write_story
@@ -35,7 +35,7 @@ class _Arrival(NamedTuple):
 
 
 async def adopt_in_scope(
-    cursor: AsyncCursor[Row],
+    cursor: Statements,
     mirror: int,
     side: str,
     scope: int,
@@ -49,11 +49,14 @@ async def adopt_in_scope(
     Returns how many were adopted, and whether there may be more arrivals.
     """
     place = {"mirror": mirror, "scope": scope, "side": side, "at": at}
-    await cursor.execute(SQL["adoption"], place)
-    row = await cursor.fetchone()
-    after, again = row or (0, [])
-    passed_over = await _arrivals(cursor, "passed_over", {**place, "again": again}) if again else []
-    fresh = await _arrivals(cursor, "arrivals", {**place, "after": after, "limit": limit})
+    locked = await cursor.ask(SQL["adoption"], place)
+    arrivals = await cursor.ask(_query("arrivals"), {**place, "limit": limit})
+    after, again = await locked.fetchone() or (0, [])
+    fresh = [_Arrival(*row) async for row in arrivals]
+    passed_over = []
+    if again:
+        await cursor.execute(_query("passed_over"), {**place, "again": again})
+        passed_over = [_Arrival(*row) async for row in cursor]
     if not fresh and not passed_over:
         return 0, False
     seen = {one.id: one for one in (*passed_over, *fresh)}
@@ -71,9 +74,8 @@ async def adopt_in_scope(
     return len(taken) + len(moved), len(fresh) == limit
 
 
-async def _arrivals(cursor: AsyncCursor[Row], query: str, place: dict[str, Any]) -> list[_Arrival]:
-    await cursor.execute(SQL[query].replace(b"{arrival}", _ARRIVAL), place)
-    return [_Arrival(*row) async for row in cursor]
+def _query(name: str) -> bytes:
+    return SQL[name].replace(b"{arrival}", _ARRIVAL)
 
 
 async def _link(cursor: AsyncCursor[Row], taken: Sequence[_Arrival], place: dict[str, Any]) -> None:

@@ -60,10 +60,12 @@ class Base:
         self._pool = pool
         self._tenant = tenant
         self._keyring = keyring
+        # Both in one message: every message that is waited for costs a pass a part of its time.
         settings = f"select set_config('truckroll.tenant', '{tenant:d}', true)"
-        self._settings = {
-            True: settings.encode(),
-            False: f"{settings}, set_config('synchronous_commit', 'off', true)".encode(),
+        self._settings = settings.encode()
+        self._begin = {
+            True: f"begin; {settings}".encode(),
+            False: f"begin; {settings}, set_config('synchronous_commit', 'off', true)".encode(),
         }
         self._leases: tuple[Lease, ...] = ()
 
@@ -88,7 +90,7 @@ class Base:
     @asynccontextmanager
     async def _transaction(
         self, *, durable: bool = True, fenced: bool = False
-    ) -> AsyncIterator[AsyncCursor[Row]]:
+    ) -> AsyncIterator["Statements"]:
         """Give a cursor in a transaction that sees and writes this tenant's rows alone.
 
         Its statements are sent together up to the next whose rows are asked for: each exchange
@@ -98,52 +100,38 @@ class Base:
         last moments, whole transactions from the latest backwards, never one from between: for
         what the next run finds again by itself. Any later durable one makes it last.
         """
-        async with self._living() as connection, connection.pipeline():
-            await self._begin(connection, durable=durable)
-            fence = await self._fence(connection) if fenced and self._leases else None
-            cursor = Statements(connection)
-            try:
-                yield cursor
-            except Exception as error:
-                if fence is not None and fence.pgresult is not None and not await _holds(fence):
-                    raise Fenced from error  # whatever a former holder stumbled at
-                raise
-            if fence is not None and not await _holds(fence):
-                raise Fenced
-            await connection.execute("commit")
+        first = self._begin[durable]
+        if fenced and self._leases:
+            first += b"; select " + b" and ".join(_fence(one) for one in self._leases)
+        async with self._connection(first) as (connection, answer):
+            if fenced and self._leases:
+                while answer.nextset():  # the answer to the last of the statements
+                    pass
+                row = await answer.fetchone()
+                if row is None or not row[0]:
+                    raise Fenced
+            async with connection.pipeline():
+                yield Statements(connection)
+                await connection.execute("commit")
 
-    async def _rows(
-        self, query: bytes, params: Mapping[str, Any] | None = None, *, durable: bool = True
-    ) -> list[Row]:
-        """Return the rows of one statement that is a transaction of its own: one exchange."""
-        async with self._living() as connection, connection.pipeline():
-            await self._begin(connection, durable=durable)
-            cursor = connection.cursor(binary=True)
-            await cursor.execute(query, params)
-            await connection.execute("commit")
-        return await cursor.fetchall()
+    async def _rows(self, query: bytes, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Return the rows of one statement that may as well run twice, in one exchange.
 
-    async def _begin(self, connection: AsyncConnection[Row], *, durable: bool) -> None:
-        await connection.execute("begin")
-        await connection.execute(self._settings[durable])
-
-    async def _fence(self, connection: AsyncConnection[Row]) -> AsyncCursor[Row]:
-        return await connection.execute(
-            b"select " + b" and ".join(_fence(one) for one in self._leases)
-        )
-
-    @asynccontextmanager
-    async def _living(self) -> AsyncIterator[AsyncConnection[Row]]:
-        """Give a connection whose server did not end meanwhile; what is open at the end is undone.
-
-        A server that ends closes its connections, which is seen without asking it.
+        It sees this tenant's rows alone. What is sent in one pipeline is one transaction.
         """
         for tries_left in reversed(range(self._pool.max_size + 1)):
             async with self._pool.connection() as connection:
-                if not lives(connection) and tries_left:
+                cursor = connection.cursor(binary=True)
+                try:
+                    async with connection.pipeline():
+                        await connection.execute(self._settings)
+                        await cursor.execute(query, params)
+                except OperationalError:
+                    if not (connection.broken and tries_left):
+                        raise
                     continue
-                yield connection
-                return
+                return await cursor.fetchall()
+        raise AssertionError("the last try raised")
 
     @asynccontextmanager
     async def _connection(
@@ -177,6 +165,11 @@ class Statements(AsyncCursor[Row]):
         super().__init__(connection)
         self._latest = connection.cursor(binary=True)
 
+    async def ask(self, query: bytes, params: Mapping[str, Any]) -> AsyncCursor[Row]:
+        """Send a statement and return where its rows will be, whatever is sent after it."""
+        await self.execute(query, params)
+        return self._latest
+
     async def execute(self, query: Any, params: Any = None, **how: Any) -> Self:
         """Send a statement; it is answered when rows are asked for, or at the end."""
         self._latest = self.connection.cursor(binary=True)
@@ -199,20 +192,6 @@ class Statements(AsyncCursor[Row]):
     async def __anext__(self) -> Row:
         """Return the next row of the last statement."""
         return await anext(self._latest)
-
-
-def lives(connection: AsyncConnection[Row]) -> bool:
-    """Tell whether the server of an idle connection has not ended, as far as was heard of it."""
-    try:
-        connection.pgconn.consume_input()
-    except OperationalError:
-        return False
-    return not connection.broken
-
-
-async def _holds(fence: AsyncCursor[Row]) -> bool:
-    row = await fence.fetchone()
-    return row is not None and bool(row[0])
 
 
 def _fence(lease: Lease) -> bytes:

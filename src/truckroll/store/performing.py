@@ -10,11 +10,11 @@ from psycopg import AsyncCursor
 
 from truckroll.kit.contract import Item, Seen
 from truckroll.model.records import Fields, decode_fields
-from truckroll.store.base import Base, Row, as_json, named_sql, retried, to_json, unique
+from truckroll.store.base import Base, Row, Statements, as_json, named_sql, retried, to_json, unique
 from truckroll.store.links import decode_field_holds, decode_holds, encode_holds
 from truckroll.store.observe import is_anew
 from truckroll.store.reading import SQL as READING
-from truckroll.store.reading import doubt, mark_gone, observe_items, touch
+from truckroll.store.reading import ask_known, doubt, mark_gone, observe_items, touch
 from truckroll.store.story import write_story
 from truckroll.sync.ports import Counts, OpenStep
 from truckroll.sync.types import Hold, Note, Outcome, Step
@@ -83,16 +83,17 @@ class PerformingStore(Base):
             ids = [one.step for one in outcomes]
             await cursor.execute(SQL["places"], {"ids": ids})
             places = await cursor.fetchall()
-            scopes = unique(row[1] for row in places)
-            await cursor.execute(READING["lock_scopes"], {"scopes": scopes})
-            await cursor.execute(SQL["listing"])
-            row = await cursor.fetchone()
-            assert row is not None
-            await cursor.execute(SQL["links"], {"ids": unique(row[0] for row in places)})
-            links = {row[0]: _LinkRow(*row) async for row in cursor}
+            scopes = {"scopes": unique(row[1] for row in places)}
+            await cursor.execute(READING["lock_scopes"], scopes)
+            numbered = await cursor.ask(SQL["listing"], {})
+            locked = {"ids": unique(row[0] for row in places)}
+            locked_links = await cursor.ask(SQL["links"], locked)
             finished = await _finished(cursor, outcomes)
+            listing = await numbered.fetchone()
+            assert listing is not None
+            links = {row[0]: _LinkRow(*row) async for row in locked_links}
             await _doubt(cursor, finished, at)
-            await _observe(cursor, finished, links, row[0], at)
+            await _observe(cursor, finished, links, listing[0], at)
             await cursor.executemany(SQL["finish_end"], [_end_row(one) for one in finished])
             await cursor.executemany(SQL["finish_link"], _link_rows(finished, links, at))
             await cursor.executemany(SQL["finish_step"], [_step_row(one, at) for one in finished])
@@ -108,21 +109,18 @@ class PerformingStore(Base):
 
         Those of links that were set aside after three tries are left out.
         """
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["open_intents"], {"recipe": recipe})
-            return [OpenStep(row[0], decode_step(row[1]), row[2], row[3]) async for row in cursor]
+        rows = await self._rows(SQL["open_intents"], {"recipe": recipe})
+        return [OpenStep(row[0], decode_step(row[1]), row[2], row[3]) for row in rows]
 
     async def recent_writes(
         self, links: Sequence[int], *, since: datetime
     ) -> dict[int, list[Fields]]:
         """Return what was written to the ends of these links since an instant, oldest first."""
         found: dict[int, list[Fields]] = defaultdict(list)
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["recent_writes"], {"links": list(links), "since": since})
-            async for row in cursor:
-                step = decode_step(row[1])
-                if step.op == "update":
-                    found[row[0]].append(step.fields)
+        for row in await self._rows(SQL["recent_writes"], {"links": list(links), "since": since}):
+            step = decode_step(row[1])
+            if step.op == "update":
+                found[row[0]].append(step.fields)
         return found
 
     async def counts(self, width: str, id_: int, *, since: datetime) -> Counts:
@@ -188,7 +186,7 @@ def _is_overtaken(one: _Finished, version: str | None, fields: bytes, seen_since
 
 
 async def _observe(
-    cursor: AsyncCursor[Row],
+    cursor: Statements,
     finished: Sequence[_Finished],
     links: Mapping[int, _LinkRow],
     listing: int,
@@ -203,7 +201,8 @@ async def _observe(
     own: set[tuple[int, int]] = set()
     for (scope, account, kind), seen in shown.items():
         place = {"account": account, "scope": scope, "listing": listing, "at": at}
-        news = await observe_items(cursor, place, kind, [item for _, item in seen], reply=True)
+        known = await ask_known(cursor, scope, [item for _, item in seen])
+        news = await observe_items(cursor, place, kind, known, reply=True)
         for (one, _), new in zip(seen, news, strict=True):
             if new.stir:
                 stirred.append(new.held)

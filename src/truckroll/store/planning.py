@@ -8,7 +8,7 @@ import msgspec
 from psycopg import AsyncCursor
 
 from truckroll.store.adopting import adopt_in_scope
-from truckroll.store.base import RECORD, Base, Row, record_row, retried, to_json
+from truckroll.store.base import RECORD, Base, Row, Statements, record_row, retried, to_json
 from truckroll.store.folding import regroup_due
 from truckroll.store.links import LINK, SQL, encode_holds, end_row, link_row, whole_links
 from truckroll.store.story import write_story
@@ -26,6 +26,7 @@ class _Stored(NamedTuple):
     look_at: datetime | None
     due: bool
     holds: bytes | None
+    recipe: int
 
 
 class PlanningStore(Base):
@@ -102,12 +103,9 @@ class PlanningStore(Base):
         Those with a released end, or an end of an ended link, of the mirror are `ended`.
         """
         place = {"mirror": mirror, "scopes": list(scopes)}
-        async with self._transaction() as cursor:
-            await cursor.execute(
-                SQL["candidates"].replace(b"{record}", RECORD),
-                {**place, "coarse": list(coarse), "marks": list(marks)},
-            )
-            return [msgspec.structs.replace(record_row(row), ended=row[-1]) async for row in cursor]
+        asked = {**place, "coarse": list(coarse), "marks": list(marks)}
+        rows = await self._rows(SQL["candidates"].replace(b"{record}", RECORD), asked)
+        return [msgspec.structs.replace(record_row(row), ended=row[-1]) for row in rows]
 
     async def unlinked(
         self, mirror: int, scopes: Sequence[int], *, after: int = 0, limit: int
@@ -118,9 +116,8 @@ class PlanningStore(Base):
 
     async def doubtful(self, recipe: int, *, since: datetime) -> frozenset[int]:
         """Return the scopes in which another recipe's create, begun since, is in doubt."""
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["doubtful"], {"recipe": recipe, "since": since})
-            return frozenset([row[0] async for row in cursor])
+        rows = await self._rows(SQL["doubtful"], {"recipe": recipe, "since": since})
+        return frozenset(row[0] for row in rows)
 
     async def came_before(
         self, mirror: int, places: Sequence[tuple[int, str]], *, since: datetime
@@ -136,18 +133,16 @@ class PlanningStore(Base):
             "scopes": [scope for scope, _ in places],
             "external_ids": [external_id for _, external_id in places],
         }
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["came_before"].replace(b"{record}", RECORD), asked)
-            return [((row[0], row[1]), record_row(row[2:])) async for row in cursor]
+        rows = await self._rows(SQL["came_before"].replace(b"{record}", RECORD), asked)
+        return [((row[0], row[1]), record_row(row[2:])) for row in rows]
 
     async def unreadable(self, scopes: Sequence[int], *, limit: int = 1000) -> list[RecordRow]:
         """Return records of these scopes that are there but cannot be read, by id."""
         return await self._records("unreadable", {"scopes": list(scopes), "limit": limit})
 
     async def _records(self, query: str, place: Mapping[str, Any]) -> list[RecordRow]:
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL[query].replace(b"{record}", RECORD), place)
-            return [record_row(row) async for row in cursor]
+        rows = await self._rows(SQL[query].replace(b"{record}", RECORD), place)
+        return [record_row(row) for row in rows]
 
     @retried
     async def journal(
@@ -160,15 +155,18 @@ class PlanningStore(Base):
         (`link.touched`) stays due. Returns the opened steps with ids, in order.
         """
         async with self._transaction(fenced=True) as cursor:
-            await cursor.execute(SQL["lock_links"], {"ids": [one.link.id for one in decisions]})
-            stored = {row[0]: _Stored(*row) async for row in cursor}
+            ids = {"ids": [one.link.id for one in decisions]}
+            locked = await cursor.ask(SQL["lock_links"], ids)
+            new_ends = await _ask_ends(cursor, decisions)
+            stored = {row[0]: _Stored(*row) async for row in locked}
             fresh = [
                 one
                 for one in decisions
                 if (link := stored.get(one.link.id)) is not None and link.row <= one.link.row
             ]
-            named, new = await _name_ends(cursor, fresh)
-            await _write_ends(cursor, named, new, stored)
+            new = [int(row[0]) async for row in new_ends] if new_ends is not None else []
+            named = _named(fresh, new)
+            await _write_ends(cursor, named, frozenset(new), stored)
             await _write_links(cursor, named, stored, at)
             await write_story(
                 cursor, [(one.link.id, note) for one in named for note in one.notes], run, at
@@ -196,21 +194,19 @@ async def read_links(cursor: AsyncCursor[Row], ids: Sequence[int]) -> list[Link]
     return await whole_links(cursor)
 
 
-async def _name_ends(
-    cursor: AsyncCursor[Row], decisions: list[Decision]
-) -> tuple[list[Decision], frozenset[int]]:
-    """Give the new ends their ids, wherever the decisions name them; return those ids too."""
+async def _ask_ends(cursor: Statements, decisions: Sequence[Decision]) -> AsyncCursor[Row] | None:
+    """Ask for the ids of the new ends that decisions name."""
     count = sum(end.id < 0 for one in decisions for end in one.link.ends)
-    if not count:
-        return decisions, frozenset()
-    await cursor.execute(SQL["end_ids"], {"count": count})
-    new = [int(row[0]) for row in await cursor.fetchall()]
+    return await cursor.ask(SQL["end_ids"], {"count": count}) if count else None
+
+
+def _named(decisions: list[Decision], new: Sequence[int]) -> list[Decision]:
+    """Give the new ends their ids, wherever the decisions name them."""
     ids = iter(new)
-    named = [
+    return [
         _renamed(one, {end.id: next(ids) for end in one.link.ends if end.id < 0})
         for one in decisions
     ]
-    return named, frozenset(new)
 
 
 def _renamed(decision: Decision, ids: Mapping[int, int]) -> Decision:
@@ -280,7 +276,7 @@ async def _write_links(
 
 
 async def _open(
-    cursor: AsyncCursor[Row],
+    cursor: Statements,
     run: int,
     steps: Sequence[Step],
     stored: Mapping[int, _Stored],
@@ -289,25 +285,23 @@ async def _open(
     """Open the intents of steps whose end has none open; the links are locked."""
     if not steps:
         return []
-    await cursor.execute(SQL["merged"], {"ends": [step.end for step in steps]})
-    ends = {row[0]: (row[1], row[2] or b"") async for row in cursor}
+    merged = await cursor.ask(SQL["merged"], {"ends": [step.end for step in steps]})
+    new = await cursor.ask(SQL["step_ids"], {"count": len(steps)})
+    ends = {row[0]: (row[1], row[2] or b"") async for row in merged}
     first: dict[int, Step] = {}
     for step in steps:
         if step.end in ends and not ends[step.end][0]:
             first.setdefault(step.end, step)
-    await cursor.execute(SQL["step_ids"], {"count": len(first)})
-    ids = [int(row[0]) for row in await cursor.fetchall()]
+    ids = [int(row[0]) for row in await new.fetchall()]
     opened = [
         OpenStep(id_, step, ends[step.end][1])
-        for id_, step in zip(ids, first.values(), strict=True)
+        for id_, step in zip(ids, first.values(), strict=False)
     ]
-    mirrors = {stored[one.step.link].mirror for one in opened}
-    recipes = {mirror: await _recipe_of(cursor, mirror) for mirror in mirrors}
     rows = [
         {
             "id": one.id,
             "run": run,
-            "recipe": recipes[stored[one.step.link].mirror],
+            "recipe": stored[one.step.link].recipe,
             "link": one.step.link,
             "end": one.step.end,
             "step": to_json(one.step),
@@ -319,10 +313,3 @@ async def _open(
     await cursor.executemany(SQL["insert_step"], rows)
     await cursor.execute(SQL["open_ends"], {"ends": list(first)})
     return opened
-
-
-async def _recipe_of(cursor: AsyncCursor[Row], mirror: int) -> int:
-    await cursor.execute(SQL["recipe_of"], {"mirror": mirror})
-    row = await cursor.fetchone()
-    assert row is not None, "the mirror is not known"
-    return int(row[0])

@@ -1,14 +1,23 @@
 """Reading: observations come in, and the cursor moves with them in one transaction."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import AsyncCursor
 
 from truckroll.kit.contract import Item, Page
-from truckroll.store.base import RECORD, Base, Row, named_sql, record_row, retried, unique
+from truckroll.store.base import (
+    RECORD,
+    Base,
+    Row,
+    Statements,
+    named_sql,
+    record_row,
+    retried,
+    unique,
+)
 from truckroll.store.observe import Held, Observed, observe
 from truckroll.sync.ports import PageResult
 from truckroll.sync.types import RecordRow
@@ -39,11 +48,12 @@ class ReadingStore(Base):
         """
         items = {item.id: item for item in page.items}
         async with self._transaction(durable=False, fenced=True) as cursor:
-            await cursor.execute(SQL["lock_scope"], {"scope": scope})
-            row = await cursor.fetchone()
+            locked = await cursor.ask(SQL["lock_scope"], {"scope": scope})
+            known = await ask_known(cursor, scope, list(items.values()))
+            row = await locked.fetchone()
             assert row is not None, "the scope is not known"
             place = {"account": row[0], "scope": scope, "listing": listing, "at": at}
-            seen = await observe_items(cursor, place, kind, list(items.values()))
+            seen = await observe_items(cursor, place, kind, known)
             sighted = [one.held for one in seen if one.row is None and one.news == "same"]
             if page.unchanged:
                 await cursor.execute(SQL["ids"], {**place, "ids": list(page.unchanged)})
@@ -88,9 +98,22 @@ class ReadingStore(Base):
 
     async def versions(self, scope: int, ids: Sequence[str]) -> Mapping[str, str | None]:
         """Return the version held of each record among `ids` that is there, readable or not."""
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["versions"], {"scope": scope, "ids": list(ids)})
-            return {row[0]: row[1] async for row in cursor}
+        rows = await self._rows(SQL["versions"], {"scope": scope, "ids": list(ids)})
+        return {row[0]: row[1] for row in rows}
+
+
+class Known(NamedTuple):
+    """Items of one scope, and where what is held of them and their numbers will be."""
+
+    items: Sequence[Item]
+    held: AsyncCursor[Row]
+    orders: AsyncCursor[Row]
+
+
+async def ask_known(cursor: Statements, scope: int, items: Sequence[Item]) -> Known:
+    """Ask what is held of items of a scope, whose row was locked before."""
+    held = await cursor.ask(SQL["held"], {"scope": scope, "ids": [item.id for item in items]})
+    return Known(items, held, await cursor.ask(SQL["orders"], {"count": len(items)}))
 
 
 async def doubt(cursor: AsyncCursor[Row], scopes: Sequence[int], *, at: datetime) -> None:
@@ -100,10 +123,10 @@ async def doubt(cursor: AsyncCursor[Row], scopes: Sequence[int], *, at: datetime
 
 
 async def observe_items(
-    cursor: AsyncCursor[Row],
+    cursor: Statements,
     place: Mapping[str, Any],
     kind: str,
-    items: Sequence[Item],
+    known: Known,
     *,
     reply: bool = False,
 ) -> list[Observed]:
@@ -112,13 +135,12 @@ async def observe_items(
     `place` holds `account`, `scope`, `listing` and `at`. Sights of unchanged records and links
     are left to the caller. A `reply` says nothing of a known record's owner.
     """
-    await cursor.execute(SQL["held"], {**place, "ids": [item.id for item in items]})
-    held = {row[1]: Held(*row) async for row in cursor}
-    orders = await _orders(cursor, len(items))
+    held = {row[1]: Held(*row) async for row in known.held}
+    orders = iter([int(row[0]) for row in await known.orders.fetchall()])
     listing = None if reply else place["listing"]
     seen = [
         observe(item, held.get(item.id), kind, orders, reply=reply, listing=listing)
-        for item in items
+        for item in known.items
     ]
     if any(one.doubtful for one in seen):
         await doubt(cursor, [place["scope"]], at=place["at"])
@@ -141,11 +163,6 @@ def _statement(row: Mapping[str, Any]) -> str:
     if "id" not in row:
         return "insert_record"
     return "update_record" if "state" in row else "update_version"
-
-
-async def _orders(cursor: AsyncCursor[Row], count: int) -> Iterator[int]:
-    await cursor.execute(SQL["orders"], {"count": count})
-    return iter([int(row[0]) for row in await cursor.fetchall()])
 
 
 async def mark_gone(cursor: AsyncCursor[Row], records: Iterable[int], *, at: datetime) -> None:

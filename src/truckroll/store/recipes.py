@@ -153,11 +153,8 @@ class RecipesStore(Base):
 
     async def mirror_id(self, recipe: int, name: str) -> int:
         """Return the id of a recipe's mirror, which is the same for all versions."""
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["mirror"], {"recipe": recipe, "name": name})
-            row = await cursor.fetchone()
-            assert row is not None
-            return int(row[0])
+        rows = await self._rows(SQL["mirror"], {"recipe": recipe, "name": name})
+        return int(rows[0][0])
 
     async def mirror_ids(self) -> dict[tuple[int, str], int]:
         """Return the ids of all mirrors by their recipe and name."""
@@ -194,9 +191,7 @@ class RecipesStore(Base):
     async def _recipes(
         self, query: bytes, name: str | None, *, removed: bool = False
     ) -> list[Recipe]:
-        async with self._transaction() as cursor:
-            await cursor.execute(query, {"name": name, "removed": removed})
-            return [_recipe(row) async for row in cursor]
+        return [_recipe(row) for row in await self._rows(query, {"name": name, "removed": removed})]
 
 
 def _recipe(row: Row) -> Recipe:

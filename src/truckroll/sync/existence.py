@@ -316,7 +316,7 @@ def add(work: Work, side: Side, spot: Spot, key: str) -> At:
         work.source = made
     else:
         work.followers = [
-            *(at for at in work.followers if (at.end.account, at.end.scope) != spot),
+            *[at for at in work.followers if (at.end.account, at.end.scope) != spot],
             made,
         ]
     return made

@@ -257,17 +257,30 @@ def _empty(value: Value) -> bool:
 
 def _whole(work: Work, at: At) -> dict[str, Value] | None:
     """Return all that an end should show; None where what it cannot do without is held."""
-    whole: dict[str, Value] = {}
-    writes = at.facts.writes
-    for slot, want in work.shows(at.end.side).items():
-        if isinstance(want, Problem):
-            at.hold(slot, FieldHold(reason=want.reason, detail=want.detail))
-            work.look_again(want.again_at)
-            if slot == "when":
-                return None
-        elif slot in writes and (want or not _empty(want)):
-            whole[slot] = want
-    return whole
+    shows, writes = work.shows(at.end.side), at.facts.writes
+    if Problem in map(type, shows.values()):  # rare, and looked for without a loop of our own
+        shows = _sound(work, at, shows)
+        if "when" not in shows and "when" in work.shows(at.end.side):
+            return None
+    return {
+        slot: want  # type: ignore[misc] # no problem is left
+        for slot, want in shows.items()
+        if slot in writes and (want or not _empty(want))  # type: ignore[arg-type] # the same
+    }
+
+
+def _sound(work: Work, at: At, shows: dict[str, Value | Problem]) -> dict[str, Value | Problem]:
+    """Return what can be shown; what cannot is held at the end, up to what all else hangs on."""
+    sound: dict[str, Value | Problem] = {}
+    for slot, want in shows.items():
+        if not isinstance(want, Problem):
+            sound[slot] = want
+            continue
+        at.hold(slot, FieldHold(reason=want.reason, detail=want.detail))
+        work.look_again(want.again_at)
+        if slot == "when":
+            break
+    return sound
 
 
 def _cannot(work: Work, at: At, what: str) -> None:

@@ -255,7 +255,7 @@ class Work(msgspec.Struct, eq=False, gc=False):
             or self._hold != (link.hold, link.hold_detail)
             or self.state != link.state
             or len(self.ends) != len(link.ends)
-            or any(at.dirty for at in self.ends)
+            or True in [at.dirty for at in self.ends]
         )
 
     def _frozen(self) -> Link:
@@ -268,7 +268,7 @@ class Work(msgspec.Struct, eq=False, gc=False):
             ended_why=self.why,
             agreed=self.agreed,
             by=self.by,
-            ends=tuple(at.freeze() for at in self.ends),
+            ends=tuple([at.freeze() for at in self.ends]),
             hold=self._hold[0],
             hold_detail=self._hold[1],
             undone=link.undone,

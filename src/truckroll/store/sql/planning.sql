@@ -5,7 +5,8 @@ where mirror = %(mirror)s and scope = %(scope)s for update
 -- name: arrivals
 -- Records after the last one looked at.
 select {arrival} from record r
-where r.scope = %(scope)s and r.arrived > %(after)s
+where r.scope = %(scope)s and r.arrived > coalesce((
+  select arrived from adoption where mirror = %(mirror)s and scope = %(scope)s), 0)
 order by r.arrived
 limit %(limit)s
 
@@ -139,8 +140,9 @@ where r.scope = any(%(scopes)s::bigint[]) and r.state = 'unreadable'
 order by r.id limit %(limit)s
 
 -- name: lock_links
-select id, mirror, row, touched, look_at, due, holds from link
-where id = any(%(ids)s::bigint[]) order by id for update
+select id, mirror, row, touched, look_at, due, holds,
+  (select recipe from mirror where id = link.mirror)
+from link where id = any(%(ids)s::bigint[]) order by id for update
 
 -- name: end_ids
 select nextval('link_end_id_seq') from generate_series(1, %(count)s)
@@ -184,9 +186,6 @@ values (%(id)s, %(run)s, %(recipe)s, %(link)s, %(end)s, %(step)s, %(raw)b, %(at)
 
 -- name: open_ends
 update link_end set open = true where id = any(%(ends)s::bigint[])
-
--- name: recipe_of
-select recipe from mirror where id = %(mirror)s
 
 -- name: attach
 update link_end e set record = r.id, external_id = r.external_id, state = 'live'
