@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from truckroll.app import conflicts as overlapping
 from truckroll.app import holds as waiting
 from truckroll.app import why as story
+from truckroll.app.certain import uncertain
 from truckroll.app.views import called
 from truckroll.cli import told
 from truckroll.cli.ask import hub_of, person
@@ -119,7 +120,9 @@ async def conflicts(args: Namespace, screen: Screen) -> int:
     """Show who is booked twice; 1 where somebody is."""
     async with hub_of(args) as hub:
         found = await overlapping.conflicts(hub, args.recipe, days=args.days)
-    screen.data({"conflicts": found})
+        doubtful = await uncertain(hub, args.recipe)
+    screen.data({"conflicts": found, "uncertain": doubtful})
+    told.uncertain(screen, doubtful)
     if not found:
         screen.line(f"  nobody is booked twice in the next {count(args.days, 'day')}")
     for one in found:
