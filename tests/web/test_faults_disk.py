@@ -1,0 +1,55 @@
+"""Pushes while the database has no room, is slow, or is locked: refused, or kept, never lost."""
+
+import asyncio
+import time
+
+import pytest
+
+from support import disk
+from truckroll.app import pushes as app_pushes
+from web.test_pushes import hall
+
+__all__ = ["hall"]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(app_pushes, "_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(app_pushes, "_DOWN_SECONDS", 0.1)
+
+
+async def recovers(hall, row, numbers):
+    """The system sends again what was turned away; each is kept once."""
+    for number in numbers:
+        for _ in range(50):
+            if (await hall.send(row, headers={"X-Id": str(number)})).status_code == 200:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("it does not go on by itself")
+
+
+@pytest.mark.fault("F56")
+@pytest.mark.parametrize("trouble", ["full", "slow", "locked"])
+async def test_pushes_are_refused_while_the_disk_is_in_trouble_and_taken_by_themselves_after(
+    hall, database_url, quick, trouble
+):
+    row = await hall.subscribed()
+    for number in range(3):
+        assert (await hall.send(row, headers={"X-Id": str(number)})).status_code == 200
+    how = {
+        "full": lambda: disk.full(database_url, "push"),
+        "slow": lambda: disk.slow(database_url, 1.5, "push"),  # three times the patience, as 5 s
+        "locked": lambda: disk.locked(database_url, "push"),
+    }
+    with how[trouble]():
+        began = time.monotonic()
+        sent = [hall.send(row, headers={"X-Id": str(number)}) for number in range(10, 30)]
+        answers = await asyncio.gather(*sent)
+        assert {answer.status_code for answer in answers} == {503}
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+        assert time.monotonic() - began < 5
+    await recovers(hall, row, range(10, 30))
+    kept = await hall.store.pushes(row.id, limit=100)
+    assert len(kept) == 23
+    assert (await hall.store.subscription(row.id)).pushes == 23
