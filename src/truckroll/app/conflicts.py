@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.certain import unseen
 from truckroll.app.days import skills
 from truckroll.app.installed import load_installed
 from truckroll.app.overlaps import overlaps_between
@@ -34,7 +35,8 @@ class ConflictView(msgspec.Struct, frozen=True, kw_only=True):
     `minutes` is how much time is missing, of which `travel_minutes` are travel. `starts` is when
     the later visit begins (aware UTC); `first` and `second` are the visits as people call them.
     `slots` are when the technician is free next for the visit that could be moved, and `free` who
-    else is free when it is; those who are known to do such work come first.
+    else is free when it is; those who are known to do such work come first. Where it is uncertain
+    what stands in somebody's calendar, that is said beside it.
     """
 
     technician: str
@@ -60,9 +62,9 @@ async def conflicts(hub: Hub, recipe: str = "", *, days: int = 30) -> list[Confl
     last = max(one.starts for one in found)
     times = await times_between(hub, installed, start, max(start, last) + AHEAD)
     records = {f"{one.scope}/{one.external_id}": one for one in times.records}
-    known = skills(times.records)
+    known, doubtful = skills(times.records), frozenset(await unseen(hub, installed))
     return [
-        _view(one, times, records, known) if at < _LOOKED_INTO else _bare(one)
+        _view(one, times, records, known, doubtful) if at < _LOOKED_INTO else _bare(one)
         for at, one in enumerate(found)
     ]
 
@@ -72,6 +74,7 @@ def _view(
     times: Times,
     records: Mapping[str, RecordRow],
     known: Mapping[str, frozenset[str]],
+    doubtful: frozenset[str],
 ) -> ConflictView:
     """Return a conflict with what could be done about the visit that begins later."""
     visit = one.b if one.b.kind == "visit" else one.a
@@ -84,30 +87,37 @@ def _view(
     zone = times.watched.zone
     return msgspec.structs.replace(
         _bare(one),
-        slots=[slot_text(slot, zone) for slot in slots],
-        free=_free(times, record, begins, begins + length, known),
+        slots=[_doubted(slot_text(slot, zone), one.technician in doubtful) for slot in slots],
+        free=_free(times, record, (begins, begins + length), known, doubtful),
     )
 
 
 def _free(
     times: Times,
     record: RecordRow,
-    begins: datetime,
-    ends: datetime,
+    visit: tuple[datetime, datetime],
     known: Mapping[str, frozenset[str]],
+    doubtful: frozenset[str],
 ) -> list[str]:
     people, work = record.fields.get("people"), as_text(record.fields.get("job_type"))
     ids = times.watched.ids
     busy = {ids[name] for name in people if name in ids} if isinstance(people, tuple) else set()
-    found: dict[int, tuple[bool, str]] = {}
+    found: dict[int, tuple[bool, bool, str]] = {}
     for name, technician in ids.items():
         able = bool(work) and work in known.get(name, ())
-        free = is_free(times.of(name), begins, ends, times.watched.travel)
+        free = is_free(times.of(name), *visit, times.watched.travel)
         if technician in busy or not free or found.get(technician, (False,))[0]:
             continue
-        found[technician] = (able, person_text(name))
-    ranked = sorted(found.values(), key=lambda one: (not one[0], one[1]))
-    return [f"{name} (has done {work})" if able else name for able, name in ranked[:_FREE]]
+        found[technician] = (able, name in doubtful, person_text(name))
+    ranked = sorted(found.values(), key=lambda one: (not one[0], one[1], one[2]))
+    return [
+        _doubted(f"{name} (has done {work})" if able else name, doubted)
+        for able, doubted, name in ranked[:_FREE]
+    ]
+
+
+def _doubted(text: str, doubted: bool) -> str:
+    return f"{text} (uncertain)" if doubted else text
 
 
 def _bare(one: Overlap) -> ConflictView:

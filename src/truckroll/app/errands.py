@@ -10,8 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
 
 from truckroll.app import polling
 from truckroll.app.care import KILLED, WHOLE, Care, killed, left_alone, says_killed
@@ -22,7 +20,7 @@ from truckroll.app.trouble import TroubleError
 from truckroll.errands.backoff import FIRST, backoff
 from truckroll.kit import watch
 from truckroll.kit.errors import SignIn, VendorError
-from truckroll.store.trouble import DatabaseTrouble
+from truckroll.store.trouble import DatabaseTrouble, says_of
 from truckroll.sync.leases import TERMS, holding, is_fenced
 from truckroll.sync.ports import Fenced
 from truckroll.sync.read import ScopeReport, read_scope
@@ -301,19 +299,13 @@ def _unread(scope: StoredScope, error: Exception) -> ScopeReport:
     return ScopeReport(scope=scope.id, before=scope.live, error=says, code=code)
 
 
-def _database_is_away(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(_database_is_away(one) for one in error.exceptions)
-    return isinstance(error, OperationalError | PoolTimeout)
-
-
 def _sentence(error: Exception, what: str) -> str:
     """Return what went wrong for people; what nobody foresaw goes into the log."""
     if isinstance(error, VendorError | TroubleError | DatabaseTrouble):
         return error.says
-    if _database_is_away(error):
-        log.warning("the database was away during an errand about %s", what)
-        return f"The database was away while {what} was worked on. It goes on by itself."
+    if says := says_of(error):
+        log.warning("the database failed during an errand about %s: %s", what, error)
+        return says
     log.error("an errand about %s failed", what, exc_info=error)
     return (
         f"Truckroll stumbled at {what} over something that it did not expect. It tries again by"

@@ -43,6 +43,9 @@ _ANSWERS: dict[str, tuple[Answer, ...]] = {
 }
 
 
+_SWEPT = ("refused", "conflict", "stumbled")
+
+
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Something that waits, with since when (aware UTC; None: since it was found just now)."""
 
@@ -141,6 +144,36 @@ async def answer(
     view = hold_view(ready[0].link, ready[0].hold, labels(installed))
     fields = [one.hold.field or "the record" for one in ready]
     return [Answered(ref=view.ref, title=view.title, fields=fields, answer=said)]
+
+
+@audited("hold.retry_all", "recipe")
+async def retry_all(hub: Hub, recipe: str = "", *, by: str) -> list[Answered]:
+    """Try again all writes of a recipe that were refused, and all that Truckroll stumbled over.
+
+    It is for the hour after a fault was mended, at a system or in Truckroll. Returns what is tried
+    again, record by record.
+    """
+    installed = await load_installed(hub, recipe)
+    label = labels(installed)
+    answered: dict[int, Answered] = {}
+    for link, hold, _ in await hub.store.holds(installed.row.id):
+        if hold.reason not in _SWEPT:
+            continue
+        if hold.reason != "stumbled":
+            for slot in _slots(_Held(link, hold)):
+                await hub.store.answer(link.id, hold.end, slot, "retry", by)
+        view = hold_view(link, hold, label)
+        fields = answered[link.id].fields if link.id in answered else []
+        answered[link.id] = Answered(
+            ref=view.ref,
+            title=view.title,
+            fields=[*fields, hold.field or "the record"],
+            answer="retry",
+        )
+    if answered:
+        await hub.store.touch(installed.mirror_id, list(answered))
+        await hub.store.make_recipes_due([installed.row.id], at=hub.now())
+    return list(answered.values())
 
 
 async def _stumbled(hub: Hub, installed: Installed, links: list[Link]) -> list[_Held]:

@@ -20,6 +20,7 @@ from psycopg import DataError, Error, IntegrityError, OperationalError
 
 from truckroll.app.hub import Hub, utc_now
 from truckroll.app.systems import connector
+from truckroll.app.unwelcome import Unwelcome
 from truckroll.kit import watch
 from truckroll.kit.contract import Push
 from truckroll.kit.handshakes import Answer
@@ -51,6 +52,7 @@ GONE = Answer(410)
 REFUSED = Answer(401)
 TOO_LARGE = Answer(413)
 BUSY = Answer(429, {"Retry-After": "60"})
+_UNWELCOME = (401, 404, 413)
 UNAVAILABLE = Answer(503, {"Retry-After": "10"})
 
 
@@ -201,6 +203,7 @@ class Receiver:
         self._refused: dict[int, Counter[int]] = {}
         self._counting: asyncio.Task[None] | None = None
         self._finding = _Health()
+        self._unwelcome = Unwelcome()
 
     def arrival(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Arrival:
         """Return a push as it came; `target` is path and query as they were sent."""
@@ -211,6 +214,18 @@ class Receiver:
             body=body,
             at=self.now(),
         )
+
+    def listens_to(self, source: str, path: str) -> bool:
+        """Tell whether a push from an address is looked at; else it is BUSY, its body unread."""
+        return not self._unwelcome.is_full(source, self._end(path))
+
+    def _end(self, path: str) -> str:
+        return path if path in self._known else ""
+
+    def answered(self, source: str, path: str, status: int) -> None:
+        """Note how an address was answered; BUSY itself does not count."""
+        if status in _UNWELCOME:
+            self._unwelcome.add(source, self._end(path))
 
     async def take(self, path: str, push: Arrival) -> Answer:
         """Take a push that came for the secret end of an address, and return the answer to it.

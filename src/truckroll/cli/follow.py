@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from truckroll.app import follow as following
+from truckroll.app.certain import uncertain
+from truckroll.cli import told
 from truckroll.cli.ask import hub_of, person
 from truckroll.cli.passes import code, show_apply, show_plan
 
@@ -19,7 +21,9 @@ async def follow(args: Namespace, screen: Screen) -> int:
     """List what is offered."""
     async with hub_of(args) as hub:
         found = await following.offers(hub, args.recipe)
-    screen.data({"happened": found})
+        doubtful = await uncertain(hub, args.recipe)
+    screen.data({"happened": found, "uncertain": doubtful})
+    told.uncertain(screen, doubtful)
     if not any(one.offers for one in found):
         screen.line("  nothing is offered: no visit was lately cancelled, cut short or delayed,")
         screen.line("  or nothing can follow. What is new since the last pass:  truckroll apply")

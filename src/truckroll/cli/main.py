@@ -105,7 +105,7 @@ def _log(args: Namespace) -> Path | None:
 def _trouble(error: Exception, args: Namespace, *, json: bool) -> int:
     from truckroll.app.trouble import TroubleError  # noqa: PLC0415 -- --help does without
     from truckroll.kit.errors import VendorError  # noqa: PLC0415 -- the same
-    from truckroll.store.trouble import DatabaseTrouble  # noqa: PLC0415 -- the same
+    from truckroll.store.trouble import DatabaseTrouble, says_of  # noqa: PLC0415 -- the same
 
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
@@ -115,7 +115,7 @@ def _trouble(error: Exception, args: Namespace, *, json: bool) -> int:
     if isinstance(error, DatabaseTrouble | VendorError):
         complain(error.says, json=json)
         return FAILED
-    complain(_unexpected(error, args), json=json)
+    complain(says_of(error) or _unexpected(error, args), json=json)
     return FAILED
 
 

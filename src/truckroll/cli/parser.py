@@ -265,6 +265,8 @@ def _records(commands: Sub) -> None:
         ("retry", "try it again"),
     ):
         answers.add_argument(f"--{word}", metavar="REF", help=says)
+    says = "try again all that was refused, or that Truckroll stumbled over"
+    answers.add_argument("--retry-all", action="store_true", help=says)
     holds.add_argument("--field", default="", help="answer for this field alone")
     _recipe_option(holds)
     conflicts = _command(commands, "conflicts", "records:conflicts", "show who is booked twice")

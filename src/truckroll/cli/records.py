@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from truckroll.app import conflicts as overlapping
 from truckroll.app import holds as waiting
 from truckroll.app import why as story
+from truckroll.app.certain import uncertain
 from truckroll.app.views import called
 from truckroll.cli import told
 from truckroll.cli.ask import hub_of, person
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from datetime import datetime
 
-    from truckroll.app.holds import Answer, Waiting
+    from truckroll.app.holds import Answer, Answered, Waiting
     from truckroll.app.why import WhyView
 
 _LINES = 12
@@ -82,10 +83,21 @@ async def holds(args: Namespace, screen: Screen) -> int:
                 screen.line(f"  {screen.sign(well=True)} {name}: {_SAID[word]} ({what})")
             screen.line("    It is done with the next  truckroll apply")
             return 0
+        if args.retry_all:
+            _swept(screen, await waiting.retry_all(hub, args.recipe, by=person()))
+            return 0
         found = await waiting.waiting(hub, args.recipe)
     screen.data({"holds": found})
     _list(screen, found)
     return 1 if found else 0
+
+
+def _swept(screen: Screen, done: list[Answered]) -> None:
+    screen.data({"answered": done})
+    for one in done:
+        screen.line(f"  {screen.sign(well=True)} {called(one.ref, one.title)}: {_SAID['retry']}")
+    if not done:
+        screen.line("  nothing was refused")
 
 
 _SAID: dict[Answer, str] = {
@@ -119,7 +131,9 @@ async def conflicts(args: Namespace, screen: Screen) -> int:
     """Show who is booked twice; 1 where somebody is."""
     async with hub_of(args) as hub:
         found = await overlapping.conflicts(hub, args.recipe, days=args.days)
-    screen.data({"conflicts": found})
+        doubtful = await uncertain(hub, args.recipe)
+    screen.data({"conflicts": found, "uncertain": doubtful})
+    told.uncertain(screen, doubtful)
     if not found:
         screen.line(f"  nobody is booked twice in the next {count(args.days, 'day')}")
     for one in found:

@@ -14,6 +14,7 @@ from truckroll.cli.screen import count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from truckroll.app.certain import Uncertain
     from truckroll.app.views import FieldView, HoldView, PassView, StepView
     from truckroll.cli.screen import Screen
 
@@ -191,3 +192,9 @@ def brakes(screen: Screen, view: PassView) -> None:
         f"  If it is right:  truckroll apply --these-deletes-are-right {view.confirm}"
         "     else:  truckroll doctor"
     )
+
+
+def uncertain(screen: Screen, found: Sequence[Uncertain]) -> None:
+    """Print whose times are uncertain."""
+    for one in found:
+        screen.text(one.says, indent=f"  {screen.sign(well=False)} ", hang="    ")

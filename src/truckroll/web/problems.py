@@ -17,7 +17,7 @@ from litestar.types import ExceptionHandlersMap
 from truckroll.app.trouble import BusyError, OvertakenError, TroubleError
 from truckroll.kit.errors import VendorError
 from truckroll.kit.secrets import redact
-from truckroll.store.trouble import DatabaseTrouble
+from truckroll.store.trouble import DatabaseTrouble, says_of
 
 MEDIA = "application/problem+json"
 NOT_HERE = "There is nothing here, or nothing that you may see."
@@ -123,8 +123,7 @@ def _database(_: Request[Any, Any, Any], error: DatabaseTrouble) -> Response[Pro
 
 def _away(_: Request[Any, Any, Any], error: psycopg.OperationalError) -> Response[Problem]:
     _log.error("The database did not answer: %s", redact(str(error)))
-    says = "The hub's database does not answer just now; try again in a moment."
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, says, headers={"Retry-After": "5"})
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, says_of(error), headers={"Retry-After": "5"})
 
 
 def _unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:

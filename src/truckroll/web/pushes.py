@@ -4,18 +4,21 @@ The body is read up to a limit and handed on byte for byte; nothing is decoded h
 """
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
-from truckroll.app.pushes import MOST_BYTES, NOT_FOUND, TOO_LARGE, UNAVAILABLE, Receiver
+from truckroll.app.pushes import BUSY, MOST_BYTES, NOT_FOUND, TOO_LARGE, UNAVAILABLE, Receiver
 from truckroll.kit.handshakes import Answer
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
 _READ_SECONDS = 10.0
+_MOST_IN_HAND = 64 * 1024 * 1024
 _METHODS = ("POST", "HEAD")
 
 
@@ -23,13 +26,43 @@ class _LeftError(Exception):
     """The sender hung up before the end of the body."""
 
 
+class _FullError(Exception):
+    """All that is being taken together has no room for more."""
+
+
+class _Room:
+    """Bounds the bytes of all pushes that are in hand at once."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[Callable[[int], None]]:
+        """Give what takes room for so many bytes more, or raises; all are given back at the end."""
+        mine = 0
+
+        def more(size: int) -> None:
+            nonlocal mine
+            mine += size
+            self._bytes += size
+            if self._bytes > _MOST_IN_HAND:
+                raise _FullError
+
+        try:
+            yield more
+        finally:
+            self._bytes -= mine
+
+
 def push_door(receiver: Receiver) -> ASGIRouteHandler:
     """Return the handler that takes pushes; it belongs at the root of the application."""
+    room = _Room()
 
     @asgi("/push", is_mount=True, copy_scope=False, opt={"exclude_from_auth": True})
     async def door(scope: "Scope", receive: "Receive", send: "Send") -> None:
         try:
-            answer = await _answer(receiver, scope, receive)
+            answer = await _answer(receiver, room, scope, receive)
+            receiver.answered(*_from(scope), answer.status)
         except _LeftError:
             return
         await _send(send, answer, head=scope["method"] == "HEAD")  # type: ignore[typeddict-item] # a mount gets HTTP alone
@@ -37,26 +70,39 @@ def push_door(receiver: Receiver) -> ASGIRouteHandler:
     return door
 
 
-async def _answer(receiver: Receiver, scope: Any, receive: "Receive") -> Answer:
+async def _answer(receiver: Receiver, room: _Room, scope: Any, receive: "Receive") -> Answer:
     if scope["method"] not in _METHODS:
         return NOT_FOUND
+    source, end = _from(scope)
+    if not receiver.listens_to(source, end):
+        return BUSY
     headers = _headers(scope["headers"])
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > MOST_BYTES:
         return TOO_LARGE
-    try:
-        async with asyncio.timeout(_READ_SECONDS):
-            body = await _body(receive)
-    except TimeoutError:
-        return UNAVAILABLE
-    if body is None:
-        return TOO_LARGE
-    raw = scope.get("raw_path") or scope["path"].encode()
-    path = raw.partition(b"?")[0].decode("latin-1")
-    query = scope["query_string"].decode("latin-1")
+    path, query = _path(scope), scope["query_string"].decode("latin-1")
     target = f"{path}?{query}" if query else path
-    push = receiver.arrival(scope["method"], target, headers, body)
-    return await receiver.take(path.rstrip("/").rpartition("/")[2], push)
+    with room.taken() as held:
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                body = await _body(receive, held)
+        except (TimeoutError, _FullError):
+            return UNAVAILABLE
+        if body is None:
+            return TOO_LARGE
+        push = receiver.arrival(scope["method"], target, headers, body)
+        return await receiver.take(end, push)
+
+
+def _path(scope: Any) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0].decode("latin-1")
+
+
+def _from(scope: Any) -> tuple[str, str]:
+    """Return the address that a push comes from, and the secret end that it goes to."""
+    source = (scope.get("client") or ("",))[0]
+    return source, _path(scope).rstrip("/").rpartition("/")[2]
 
 
 def _headers(pairs: Any) -> dict[str, str]:
@@ -68,8 +114,8 @@ def _headers(pairs: Any) -> dict[str, str]:
     return found
 
 
-async def _body(receive: "Receive") -> bytes | None:
-    """Return the body as it came, None where it is too large."""
+async def _body(receive: "Receive", held: Callable[[int], None]) -> bytes | None:
+    """Return the body as it came, None where it is too large; `held` is told of each part."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -78,6 +124,7 @@ async def _body(receive: "Receive") -> bytes | None:
             raise _LeftError
         part = message.get("body", b"")
         size += len(part)
+        held(len(part))
         if size > MOST_BYTES:
             return None
         parts.append(part)
