@@ -17,7 +17,7 @@ from truckroll.app.days import days_of
 from truckroll.app.failures import failures
 from truckroll.app.happened import Happening, happened
 from truckroll.app.installed import Installed, load_installed, open_job
-from truckroll.app.passes import labels
+from truckroll.app.passes import labels, targets_text
 from truckroll.app.slots import AHEAD, claim, slot_text, timed, times_between
 from truckroll.app.sources import read_sources
 from truckroll.app.trouble import TroubleError
@@ -380,7 +380,7 @@ def _view(
         confirm=0,
         calls={accounts[key][0]: hand.session.http.calls for key, hand in job.hands.items()},
         sources=", ".join(label(one.id) for one in installed.sources),
-        targets=f"{len(installed.targets)} calendars",
+        targets=targets_text(installed),
     )
 
 

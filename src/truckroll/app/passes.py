@@ -242,7 +242,7 @@ async def _view(
         confirm=max((one.number for one in report.stops), default=0),
         calls={accounts[key][0]: hand.session.http.calls for key, hand in job.hands.items()},
         sources=_named(installed, installed.sources),
-        targets=f"{len(installed.targets)} calendars",
+        targets=targets_text(installed),
     )
 
 
@@ -268,6 +268,13 @@ async def _overlaps(hub: Hub, installed: Installed) -> list[str]:
     start = hub.now()
     found = await overlaps_between(hub, installed, start, start + HORIZON)
     return [f"{one.b.ref} {one.says(one.b.key)}" for one in found]
+
+
+def targets_text(installed: Installed) -> str:
+    """Return how the targets of a recipe are named in a sentence: in short where they are many."""
+    if len(installed.targets) == 1:
+        return _named(installed, installed.targets)
+    return f"{len(installed.targets)} calendars"
 
 
 def _named(installed: Installed, scopes: tuple[StoredScope, ...]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from truckroll.app.audit import audited
+from truckroll.app.holds import waiting
 from truckroll.app.installed import load_installed
 from truckroll.app.trouble import TroubleError, known
 from truckroll.errands.timetable import next_instant
@@ -49,7 +50,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class NowView(msgspec.Struct, frozen=True, kw_only=True):
     """What came of reading a recipe's scopes now: problems are sentences, `runs` those it took.
 
-    `asked` tells when it was asked for, `done` whether all of it is done.
+    `asked` tells when it was asked for, `done` whether all of it is done; `held` counts records.
     """
 
     recipe: str
@@ -207,6 +208,7 @@ async def _view(
     agenda = await hub.store.recipe_agenda(installed.row.id)
     troubles = [one.trouble for one in agendas.values() if one.failures]
     troubles += agenda.trouble.splitlines()
+    held = await waiting(hub, installed.row.name)
     return NowView(
         recipe=installed.row.name,
         asked=asked,
@@ -214,7 +216,7 @@ async def _view(
         scopes=len(scopes),
         writes=sum(one.summary.get("writes", 0) for one in runs),
         failed=sum(one.summary.get("failed", 0) for one in runs) + len(troubles),
-        held=len(await hub.store.holds(installed.row.id)),
+        held=len({(one.hold.ref, one.hold.title) for one in held}),
         problems=list(dict.fromkeys(troubles)),
         runs=[one.id for one in runs],
         seconds=round(max(0.0, (hub.now() - asked.at).total_seconds()), 3),

@@ -25,7 +25,10 @@ async def listed(args: Namespace, screen: Screen) -> int:
         rows = await timetable.listed(hub)
     screen.data({"rows": rows})
     if not rows:
-        screen.line("  the timetable is empty: what is installed is read every few minutes")
+        screen.line(
+            "  the timetable is empty: what is installed is read as often as its system allows"
+        )
+        screen.line("  Say otherwise:  truckroll timetable every ACCOUNT 5m")
         screen.line("  Add a row:  truckroll timetable set --cron '0 6 * * *' --complete")
     screen.table(_line(row) for row in rows)
     return 0
@@ -102,6 +105,8 @@ async def now(args: Namespace, screen: Screen) -> int:
     parts += [f"{view.held:,} held"] if view.held else []
     parts += [f"run {run}" for run in view.runs]
     screen.line(f"  {' · '.join(parts)}")
+    if view.held:
+        screen.line("    See what waits, and for what:  truckroll holds")
     for text in view.problems:
         screen.text(text, indent=f"  {screen.sign(well=False)} ", hang="    ")
     return 1 if view.failed or view.held else 0

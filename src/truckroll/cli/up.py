@@ -66,15 +66,15 @@ def place(text: str) -> tuple[str, int]:
 def show(screen: Screen, view: UpView) -> None:
     """Say what is up."""
     screen.data(view, indent=-1)
-    kept = f"{count(view.recipes, 'recipe')}, {count(view.scopes, 'calendar or feed')}"
-    if view.scopes != 1:
-        kept = f"{count(view.recipes, 'recipe')}, {view.scopes:,} calendars and feeds"
+    kept = f"{count(view.recipes, 'recipe')}, {count(view.scopes, 'part')} of accounts"
     doing = "answers" if view.role == "web" else f"keeps in step by itself: {kept}"
     screen.line(f"  {screen.sign(well=True)} Truckroll is up and {doing}")
     if view.web:
-        screen.line(f"    API at  {view.web}/api  (its document: {view.web}/api/openapi.json)")
+        screen.line(f"    API at  {view.web}/api/v1  (what it can: {view.web}/api/openapi.json)")
         if not view.public:
-            screen.line("    It polls: no system can reach it without  --url https://…")
+            screen.line(
+                "    It looks for changes itself: no system can tell it without  --url https://…"
+            )
     if not view.recipes and view.role != "web":
         screen.line("    Nothing is installed yet; from another window:  truckroll recipe list")
     screen.line("    See what it does with  truckroll runs    End it with Ctrl-C")
