@@ -120,9 +120,7 @@ def _of(one: Came, firsts: Mapping[Key, Came], new: frozenset[Key], there: There
     return "new" if key in new and firsts[key] is one else "doubled"
 
 
-async def _keep(
-    cursor: AsyncCursor[Row], came: Sequence[Came]
-) -> tuple[There, frozenset[Key]]:
+async def _keep(cursor: AsyncCursor[Row], came: Sequence[Came]) -> tuple[There, frozenset[Key]]:
     """Return which subscriptions there are, and which pushes are new."""
     columns = {
         "ids": sorted({one.subscription for one in came}),
