@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/bin/uv)
 STAMP := $(VENV)/.installed
 RUN := $(VENV)/bin
 
-.PHONY: demo test test-long lint bench connector connectors-table lock clean
+.PHONY: demo test test-long simulate lint bench connector connectors-table lock clean
 
 demo: $(STAMP)
 	$(RUN)/truckroll demo
@@ -17,6 +17,13 @@ test: $(STAMP)
 # The whole of the real service requests, all zones, all planted bugs: hours of one core.
 test-long: $(STAMP)
 	$(RUN)/pytest -n 2 --dist worksteal -m long --timeout 3600 -o faulthandler_timeout=4000
+
+# The whole hub on a virtual clock, a life for each seed; the same call goes on where it was cut.
+SEEDS ?= 2000
+FROM ?= 0
+PROCESSES ?= 2
+simulate: $(STAMP)
+	$(RUN)/python tests/simulation/run.py $(SEEDS) $(FROM) $(PROCESSES)
 
 lint: $(STAMP)
 	$(RUN)/ruff check .

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from support.company import row
+from truckroll.kit.push import Subscribed
 
 
 def kinds(done):
@@ -47,11 +48,30 @@ async def test_each_scope_is_due_again_after_its_time(hub, office):
     scopes = await hub.store.scopes()
     agendas = await hub.store.scope_agendas([one.id for one in scopes])
     waits = {one.due_at - one.tried_at for one in agendas.values()}
-    assert waits == {timedelta(minutes=5)}
+    assert waits == {timedelta(seconds=10), timedelta(minutes=2)}, "a table, and calendars"
     field = next(one for one in await hub.store.accounts() if one.name == "field")
     await hub.store.set_poll(field.id, 30, at=hub.resident.now())
     done = await hub.quiet()
     assert kinds(done) == ["read", "read"]
     agendas = await hub.store.scope_agendas([one.id for one in scopes])
     waits = sorted(one.due_at - one.tried_at for one in agendas.values())
-    assert waits == [timedelta(seconds=30)] * 2 + [timedelta(minutes=5)]
+    assert waits == [timedelta(seconds=10)] + [timedelta(seconds=30)] * 2
+
+
+async def test_what_tells_of_its_changes_is_read_less_often(hub, office):
+    await hub.quiet()
+    field = next(one for one in await hub.store.accounts() if one.name == "field")
+    ana, ben = await hub.store.scopes(field.id)
+    now = hub.resident.now()
+    for scope, expires in ((ana, timedelta(days=1)), (ben, timedelta(seconds=-1))):
+        row = await hub.store.add_subscription(field.id, scope.id, at=now)
+        claimed = await hub.store.claim_subscription(
+            row, at=now, until=now + timedelta(minutes=1), coming="s"
+        )
+        told = Subscribed(id="x", expires_at=now + expires)
+        assert await hub.store.settle_subscription(claimed, told, at=now, anew=True)
+    await hub.now()
+    await hub.quiet()
+    agendas = await hub.store.scope_agendas([ana.id, ben.id])
+    waits = [agendas[one].due_at - agendas[one].tried_at for one in (ana.id, ben.id)]
+    assert waits == [timedelta(minutes=15), timedelta(minutes=2)], "one of the two has ended"

@@ -8,8 +8,7 @@ import pytest
 from store.worlds import AT, make_world, seen
 from truckroll.kit.contract import Page, Scope
 from truckroll.store.due import DueDesk, ScopeAgenda
-from truckroll.store.memory import MemoryStore
-from truckroll.store.memory_due import MemoryDesk
+from truckroll.store.memory_due import MemoryDesk, MemoryDue
 from truckroll.sync.ports import Fenced
 
 OUT = "sign_in"
@@ -19,7 +18,7 @@ class Twin:
     """Both stores; scopes are told apart by their place in a list."""
 
     def __init__(self, real, world):
-        self.stores = (real, MemoryStore())
+        self.stores = (real, MemoryDue(recipe=world.recipe, mirror=world.mirror))
         accounts = (world.source_account, world.target_account)
         made = [
             self.stores[1].put_scope(account, Scope(str(account), "A", "appointment"))
@@ -140,7 +139,7 @@ class Twin:
 async def test_the_agenda_does_what_its_twin_does(store, seed):
     chance = random.Random(seed)
     twin = Twin(store, await make_world(store))
-    desks = DueDesk(store._pool, store._keyring), MemoryDesk({1: twin.stores[1]})
+    desks = DueDesk(store._pool, store._keyring), MemoryDesk({1: twin.stores[1]}, lambda: AT)
     for step in range(80):
         at = AT + timedelta(minutes=7 * step)
         await twin.step(chance, at)

@@ -175,7 +175,7 @@ async def test_tenants_do_not_see_or_hinder_each_other(database_url, tmp_path):
         assert (await ask(one, wish(1, "A"))).ids
         assert (await ask(two, wish(1, "A"))).ids
         assert len(await two.claims_between([1], NOW, TEN + HOUR, at=NOW)) == 1
-        await two.release((await ask(one, wish(1, "A"))).ids)
+        await two.release_claims((await ask(one, wish(1, "A"))).ids)
         assert not (await ask(one, wish(1, "B"))).ids
 
 

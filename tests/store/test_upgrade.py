@@ -31,7 +31,7 @@ def old(request, tmp_path):
         server.ensure_running()
         try:
             asyncio.run(_filled(server.url(), home))
-            told = counts(server.url())
+            told = counts(server.url(), ("truckroll", "engine"))
         finally:
             server.stop()
     yield home, request.param, told

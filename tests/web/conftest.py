@@ -60,7 +60,9 @@ async def office(database_url, tmp_path, clock):
         hub = Hub(tmp_path / "home", first, clock, OPERATOR)
         await tenants.add(hub, "beta")
         beta = Hub(hub.home, stores.of(2), clock, OPERATOR)
-        app = make_app(stores, hub.home, now=clock, calls_a_minute=100_000)
+        app = make_app(
+            stores, hub.home, now=clock, calls_a_minute=100_000, failures_a_minute=100_000
+        )
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://hub.example"
         ) as client:

@@ -4,14 +4,22 @@ import json
 
 import pytest
 
-from truckroll.app import passes
+from truckroll.app import alerts, passes, timetable, webhooks
 from truckroll.app.rights import PRESETS, Right
 from truckroll.recipes.compile import builtin
+from truckroll.store.alerts import Finding
 from web.web_office import RECIPE, tables
 
 TOO_LONG = "x" * 201
-OFF = {"name": TOO_LONG, "ref": TOO_LONG, "person": TOO_LONG, "run": 0, "token": 0}
+WORDS = ("name", "ref", "person", "code", "number")
+NUMBERS = ("run", "token", "row", "alert", "webhook", "delivery")
+OFF = {**dict.fromkeys(WORDS, TOO_LONG), **dict.fromkeys(NUMBERS, 0)}
 """Words for a path that are off: whoever may call the route hears so."""
+NOT_THERE = {**dict.fromkeys(WORDS, "no"), **dict.fromkeys(NUMBERS, 999_999)}
+BODIES = {
+    "/accounts/{name}/sign-in": {"redirect_uri": "https://office.example/"},
+    "/accounts/{name}/sign-in/answer": {"ticket": "x", "code": "x", "state": "x"},
+}
 
 
 def routes(app):
@@ -82,7 +90,25 @@ async def busy(office, tmp_path):
     view = await passes.apply(hub)
     assert view.writes == 1
     (row,) = [one for one in await hub.store.tokens() if one.name == "csr's"]
-    return {"name": "acme-jobs", "ref": "Boiler", "person": "Ana", "run": view.run, "token": row.id}
+    line = await timetable.put(hub, RECIPE, "cron", "0 6 * * *")
+    await alerts.add_channel(hub, "acme-jobs", "slack", {"url": "https://example.com/acme"})
+    await hub.store.settle_alerts([Finding("late", "acme-jobs", "It is late.")], at=hub.now())
+    (alert,) = await alerts.listed(hub)
+    webhook = await webhooks.add(hub, "https://example.com/acme")
+    delivery = await hub.store.test_event(webhook.id, at=hub.now())
+    return {
+        "name": "acme-jobs",
+        "ref": "Boiler",
+        "person": "Ana",
+        "run": view.run,
+        "token": row.id,
+        "row": line.id,
+        "alert": alert.id,
+        "webhook": webhook.id,
+        "delivery": delivery,
+        "number": "J-1",
+        "code": "abcde",
+    }
 
 
 @pytest.mark.fault("F65")
@@ -93,12 +119,12 @@ async def test_what_another_company_has_is_not_there(office, busy):
     for method, path, _ in routes(office.app):
         if "{" not in path or "recipes" in path or "members" in path:
             continue
-        for words in (busy, {**busy, "run": 999_999, "token": 999_999, "name": "no", "ref": "no"}):
-            body = {"json": {}} if method in ("POST", "PATCH") else {}
+        for words in (busy, NOT_THERE):
+            body = {"json": BODIES.get(path, {})} if method in ("POST", "PATCH") else {}
             answer = await office.call(method, filled(path, words), tenant="beta", **body)
             assert answer.content == nothing.content, (method, path, answer.text)
             tried += 1
-    assert tried >= 14
+    assert tried >= 40
     assert await _everything(office) == before
 
     refused = await office.well("GET", "/audit?about=api.refused&limit=200", tenant="beta")
@@ -112,7 +138,10 @@ async def _everything(office):
     tokens = [(one.id, one.revoked_at) for one in await acme.tokens()]
     runs = [one.id for one in await acme.runs()]
     people = [one.name for one in await acme.people()]
-    return tokens, runs, people, await acme.members(), await acme.accounts()
+    told = await acme.endpoints(), await acme.channels(), await acme.deliveries()
+    alarms = await acme.alerts(at=office.clock())
+    settings = await acme.members(), await acme.accounts(), await acme.timetable()
+    return tokens, runs, people, settings, told, alarms
 
 
 @pytest.mark.fault("F65")

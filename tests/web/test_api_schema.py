@@ -1,7 +1,6 @@
 """The API keeps what its OpenAPI document says, whatever it is asked."""
 
 import asyncio
-import socket
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from truckroll.app.hub import Actor, Hub
 from truckroll.recipes.compile import builtin
 from truckroll.store.open import open_stores
 from truckroll.web.app import make_app
-from truckroll.web.server import serve
+from truckroll.web.server import listen_on, serve
 from web.web_office import RECIPE, tables
 
 NOTHING_TO_SAY = {"GET /api/v1/me"}
@@ -51,15 +50,10 @@ def served(database_url, home):
             await hub.store.install_recipe(RECIPE, text, bound, {})
             await members.add(hub, "boss", presets=["administrator"])
             ready["token"] = (await members.make_token(hub, "test", "boss")).secret
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-            ready["url"] = f"http://127.0.0.1:{port}"
-            app = make_app(stores, home, calls_a_minute=100_000)
-            task = asyncio.create_task(serve(app, "127.0.0.1", port, stop))
-            await asyncio.sleep(0.5)
-            up.set()
-            await task
+            listening = listen_on("127.0.0.1", 0)
+            ready["url"] = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            app = make_app(stores, home, calls_a_minute=100_000, failures_a_minute=100_000)
+            await serve(app, listening, stop, up.set)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from truckroll.app.errands import POLL
+from truckroll.app.polling import PUSHED
 from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError
 from truckroll.errands.timetable import next_instant
@@ -77,7 +77,7 @@ class Agenda:
         self._stale_at = None
         for tenant in await self._desk.tenants():
             store = self._resident.hub(tenant).store
-            await store.clamp_due(at=now, longest=int(POLL.total_seconds()))
+            await store.clamp_due(at=now, longest=int(PUSHED.total_seconds()))
             for row in await store.timetable():
                 nearest = next_instant(row.kind, row.spec, row.zone, now)
                 if row.next_at > nearest:

@@ -11,6 +11,7 @@ import msgspec
 
 from truckroll.app import channels, freshness
 from truckroll.app.alarms import Facts, findings
+from truckroll.app.audit import audited
 from truckroll.app.trouble import TroubleError, known
 from truckroll.kit.addresses import checked_url
 from truckroll.kit.errors import GiveUp
@@ -85,6 +86,7 @@ async def listed(hub: Hub, *, closed: bool = False) -> list[Alert]:
     return await hub.store.alerts(at=hub.now(), closed=closed)
 
 
+@audited("alert.silence", "alert", "length")
 async def silence(hub: Hub, alert: int, length: timedelta) -> datetime:
     """Tell nobody about an alert's reason for so long; returns until when."""
     until = hub.now() + length
@@ -93,6 +95,7 @@ async def silence(hub: Hub, alert: int, length: timedelta) -> datetime:
     return until
 
 
+@audited("channel.add", "name", "kind")
 async def add_channel(hub: Hub, name: str, kind: str, answers: Mapping[str, str]) -> AddedView:
     """Add a channel; raises TroubleError naming what is missing or wrong."""
     if kind not in _KNOWN:
@@ -139,12 +142,14 @@ async def channel_views(hub: Hub) -> list[ChannelView]:
     ]
 
 
+@audited("channel.remove", "name")
 async def remove_channel(hub: Hub, name: str) -> None:
     """Remove a channel; raises TroubleError where there is none."""
     if not await hub.store.remove_channel(name):
         raise await _no_channel(hub, name)
 
 
+@audited("channel.test", "name")
 async def test_channel(hub: Hub, name: str) -> None:
     """Send a test over a channel; raises TroubleError with what went wrong."""
     found = {one.name: one for one in await hub.store.channels()}

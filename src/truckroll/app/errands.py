@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import random
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
+from truckroll.app import polling
+from truckroll.app.care import KILLED, WHOLE, Care, killed, left_alone, says_killed
 from truckroll.app.installed import make_job
 from truckroll.app.settling import Settled, settle
+from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError
 from truckroll.errands.backoff import FIRST, backoff
 from truckroll.kit import watch
@@ -24,7 +29,7 @@ from truckroll.sync.read import ScopeReport, read_scope
 from truckroll.sync.run import under
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from truckroll.app.installed import Installed
@@ -33,12 +38,28 @@ if TYPE_CHECKING:
     from truckroll.store.due import RecipeAgenda, ScopeAgenda
     from truckroll.sync.leases import Held, Terms
     from truckroll.sync.ports import StoredScope
+    from truckroll.sync.run import Job
 
-POLL = timedelta(minutes=5)  # how often a scope is read where its account says nothing
 PAUSE = timedelta(hours=6)  # a signed-out account is looked at so often by itself
 BUSY = timedelta(seconds=1)  # somebody else is at it: look again
 BRAKED = timedelta(minutes=5)
+SLICE_SECONDS = 60.0
 log = logging.getLogger(__name__)
+
+
+class Slice:
+    """How long one settling may keep a worker, from its first batch on; the rest is due at once."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ends: float | None = None
+
+    def is_over(self) -> bool:
+        """Tell whether it is over; asking for the first time begins it."""
+        if self._ends is None:
+            self._ends = self._clock() + SLICE_SECONDS
+            return False
+        return self._clock() >= self._ends
 
 
 class Errands:
@@ -57,6 +78,7 @@ class Errands:
         self._resident = resident
         self._chance = chance
         self._terms = terms
+        self._care = Care()
 
     def registry(self) -> Registry:
         """Return what to do for each kind of errand."""
@@ -83,13 +105,26 @@ class Errands:
     async def _read(self, known: Known, recipes: list[Installed], scope: int, held: Held) -> None:
         store, now = known.hub.store, self._resident.now
         stored, agenda = await store.scope(scope), await store.scope_agenda(scope)
+        again = agenda.code == KILLED
+        if again and agenda.tried_at is not None:
+            until = agenda.tried_at + left_alone(agenda.failures, 0.0)
+            if until > now():  # whoever asks: a push does not mend it
+                await store.put_off("scope", scope, at=until)
+                return
         asked = replace(stored, cursor=None) if agenda.whole else stored
         calls, began = 0, now()
         try:
             hand = await known.hand(recipes[0], stored.account)
             before = hand.session.http.calls
             with watch.span("errand", parent=agenda.trace, scope=scope):
-                report = await read_scope(held.store, hand.resource, hand.session, asked, now=now)
+                if killed(held):
+                    says = says_killed(stored.scope.title)
+                    report = ScopeReport(scope=scope, before=stored.live, error=says, code=KILLED)
+                else:
+                    async with self._care.taken(held, anyhow=again):
+                        report = await read_scope(
+                            held.store, hand.resource, hand.session, asked, now=now
+                        )
             calls = hand.session.http.calls - before
         except Exception as error:
             if is_fenced(error):
@@ -101,7 +136,8 @@ class Errands:
         if not report.error:
             found = report.new + report.changed + report.gone
             await store.note_read(scope, found=found, began=began)
-        await self._note(known, held, stored, agenda, report)
+        poll = _poll(known, recipes[0], stored, agenda) if not report.error else None
+        await self._note(known, held, stored, agenda, report, poll)
 
     async def _note(
         self,
@@ -110,15 +146,18 @@ class Errands:
         scope: StoredScope,
         agenda: ScopeAgenda,
         report: ScopeReport,
+        poll: timedelta | None,
     ) -> None:
-        """Write down how a read went, and when the next one is due."""
+        """Write down how a read went, and when the next one is due.
+
+        `poll` is after how long, None where it failed.
+        """
         store, now = known.hub.store.under(held.leases), self._resident.now()
         recipes = [one.row.id for one in known.uses(scope.id)]
-        if not report.error:
+        if poll is not None:
             emptied = agenda.emptied
             if report.complete:
                 emptied = 0 if report.live else max(emptied, report.before)
-            poll = timedelta(seconds=agenda.poll_seconds) if agenda.poll_seconds else POLL
             await store.scope_read(
                 report.scope,
                 agenda,
@@ -131,6 +170,8 @@ class Errands:
             return
         failures = agenda.failures + 1
         wait = backoff(failures, self._chance(), asked=report.after)
+        if report.code == KILLED:
+            wait = left_alone(failures, self._chance())
         if report.code == SignIn.code:
             wait, says = PAUSE, report.error
             await store.pause_account(
@@ -171,12 +212,14 @@ class Errands:
         self, known: Known, installed: Installed, agenda: RecipeAgenda, held: Held
     ) -> None:
         store, recipe = known.hub.store.under(held.leases), installed.row.id
+        if await store.is_paused(recipe):
+            return  # it stays due until it is resumed
         scopes = [one.id for one in (*installed.sources, *installed.targets)]
         try:
             job = under(make_job(known.hub, installed, await known.hands(installed)), held)
             agendas = await store.scope_agendas(scopes)
             with watch.span("settle", parent=agenda.trace, recipe=recipe):
-                settled = await settle(known.hub, installed, job, agendas, told=agenda.trouble)
+                settled = await self._settled(known, installed, job, agendas, agenda, held)
         except Exception as error:
             if is_fenced(error):
                 raise Fenced from error
@@ -198,6 +241,27 @@ class Errands:
         if settled.done or held.leases[0].deaths:  # who died may have written too
             await self._tell_others(known, installed)
 
+    async def _settled(
+        self,
+        known: Known,
+        installed: Installed,
+        job: Job,
+        agendas: Mapping[int, ScopeAgenda],
+        agenda: RecipeAgenda,
+        held: Held,
+    ) -> Settled:
+        hand = killed(held)
+        if hand == WHOLE:
+            return Settled(failed=1, problems=[says_killed(installed.row.name)], killed=True)
+        async with self._care.taken(held) as marked:
+            enough = partial(self._enough, known, installed.row.id, Slice(self._terms.clock))
+            job = dataclasses.replace(job, marked=marked, enough=enough)
+            return await settle(known.hub, installed, job, agendas, told=agenda.trouble, aside=hand)
+
+    async def _enough(self, known: Known, recipe: int, mine: Slice) -> bool:
+        """Tell whether others are to have their turn, or a person let the recipe pause."""
+        return mine.is_over() or await known.hub.store.is_paused(recipe)
+
     async def _tell_others(self, known: Known, installed: Installed) -> None:
         """Let recipes that share a scope see at once what was written there."""
         scopes = (*installed.sources, *installed.targets)
@@ -215,8 +279,20 @@ class Errands:
         if settled.done and not settled.failed:
             return 0, now  # it gets on: the rest follows at once
         failures = agenda.failures + 1
+        if settled.killed:
+            return failures, now + left_alone(failures, self._chance())
         first = BRAKED if settled.stops else FIRST
         return failures, now + backoff(failures, self._chance(), first=first)
+
+
+def _poll(known: Known, recipe: Installed, scope: StoredScope, agenda: ScopeAgenda) -> timedelta:
+    """Return after how long a scope is read again: as a person said, else as is usual."""
+    if agenda.poll_seconds:
+        return timedelta(seconds=agenda.poll_seconds)
+    speaks = connector(recipe.accounts[scope.account].system)
+    settings = known.settings_of(scope.account)
+    count = known.scopes_of(scope.account)
+    return polling.interval(speaks, settings, count, pushed=agenda.pushed)
 
 
 def _unread(scope: StoredScope, error: Exception) -> ScopeReport:

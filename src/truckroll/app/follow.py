@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.days import days_of
 from truckroll.app.failures import failures
 from truckroll.app.happened import Happening, happened
@@ -31,7 +32,7 @@ from truckroll.sync.ports import Busy
 from truckroll.sync.run import Job, Report, adopt, observe, planned_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from truckroll.app.days import Day
     from truckroll.app.hub import Hub
@@ -93,23 +94,41 @@ async def offers(hub: Hub, recipe: str = "") -> list[Followed]:
 
 
 async def take_offer(
-    hub: Hub, code: str, recipe: str = "", *, by: str, plan: bool = False
+    hub: Hub,
+    code: str,
+    recipe: str = "",
+    *,
+    by: str,
+    plan: bool = False,
+    started: Callable[[int], None] | None = None,
 ) -> PassView:
     """Do what an offer says in one run, or with `plan` say what would be written.
 
-    The technician's time is claimed first, then the source is written, then the calendars. Raises
-    TroubleError where the offer is not there any more, or its time was taken meanwhile.
+    The technician's time is claimed first, then the source is written, then the calendars.
+    `started` hears the run's number. Raises TroubleError where the offer is not there any more,
+    or its time was taken meanwhile.
     """
+    if not plan:
+        return await _take(hub, code, recipe, by=by, started=started)
+    installed, report = await load_installed(hub, recipe), Report()
+    async with open_job(hub, installed) as job:
+        await _look(job, report)
+        act, _ = await _find(hub, installed, code)
+        report.steps = await _steps(job, report, _by(by, act.words))
+        return _view(installed, job, report, run=None)
+
+
+@audited("follow.take", "code", "recipe")
+async def _take(
+    hub: Hub, code: str, recipe: str, *, by: str, started: Callable[[int], None] | None
+) -> PassView:
     installed = await load_installed(hub, recipe)
     report, began = Report(), time.monotonic()
     async with open_job(hub, installed) as job:
-        if plan:
-            await _look(job, report)
-            act, _ = await _find(hub, installed, code)
-            report.steps = await _steps(job, report, _by(by, act.words))
-            return _view(installed, job, report, run=None)
         try:
             async with hub.store.run(installed.row.id, "follow") as run:
+                if started is not None:
+                    started(run)
                 await _look(job, report)
                 act, times = await _find(hub, installed, code)
                 answers = await _claimed(hub, job, act, times, run, report, by)

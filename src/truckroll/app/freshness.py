@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.installed import load_all
+from truckroll.app.polling import longest
 from truckroll.app.systems import connector, scope_label
 from truckroll.app.trouble import TroubleError, known
 from truckroll.store.watch import AccountWatch
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from truckroll.app.hub import Hub
+    from truckroll.kit.contract import Connector
     from truckroll.store.watch import ScopeWatch
 
 PROMISE = timedelta(minutes=15)
@@ -116,8 +119,7 @@ def account_fresh(
 ) -> AccountFresh:
     """Return how fresh an account is at an instant. Pure."""
     speaks = connector(account.system)
-    promised = speaks.facts.get("promise_seconds", PROMISE.total_seconds())
-    seconds = int(account.promise_seconds or promised)
+    seconds = account.promise_seconds or int(usual_promise(speaks).total_seconds())
     return AccountFresh(
         name=account.name,
         title=speaks.title,
@@ -128,6 +130,14 @@ def account_fresh(
         ],
         watch=account,
     )
+
+
+def usual_promise(speaks: Connector) -> timedelta:
+    """Return how old a system's reads may grow, where nobody said so.
+
+    That is a quarter of an hour, or twice the time between two reads where that is more.
+    """
+    return max(PROMISE, 2 * longest(speaks))
 
 
 def _scope_fresh(watch: ScopeWatch, system: str, promise: timedelta, now: datetime) -> ScopeFresh:
@@ -173,6 +183,7 @@ async def restart_stopped(
     return scopes
 
 
+@audited("promise", "name", "length")
 async def promise(hub: Hub, name: str, length: timedelta | None) -> None:
     """Set an account's promise, None for its system's own; raises TroubleError."""
     if length is not None and length < _SHORTEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from truckroll.app.hub import Hub
     from truckroll.recipes.mirror import Line
     from truckroll.sync.types import Decision, End, Hold, Link
+
+_NAMED = 10
 
 Answer = Literal["accept", "restore", "keep", "retry"]
 
@@ -45,6 +48,16 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
     hold: HoldView
     since: datetime | None
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """Why records wait: so many, since when the first of them (aware UTC), and what some are."""
+
+    reason: str
+    records: int
+    since: datetime | None
+    release: str
+    refs: list[str]
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +88,26 @@ async def waiting(hub: Hub, recipe: str = "") -> list[Waiting]:
     return found
 
 
+async def causes(hub: Hub, recipe: str = "") -> list[Cause]:
+    """Return what a recipe's records wait for, the cause of the most of them first."""
+    groups: dict[str, list[Waiting]] = defaultdict(list)
+    for one in await waiting(hub, recipe):
+        groups[one.hold.reason].append(one)
+    found = [_cause(reason, group) for reason, group in groups.items()]
+    return sorted(found, key=lambda one: (-one.records, one.reason))
+
+
+def _cause(reason: str, group: list[Waiting]) -> Cause:
+    refs = list(dict.fromkeys(one.hold.ref for one in group))
+    return Cause(
+        reason=reason,
+        records=len(refs),
+        since=min((one.since for one in group if one.since), default=None),
+        release=next((one.hold.release for one in group if one.hold.release), ""),
+        refs=refs[:_NAMED],
+    )
+
+
 @audited("hold.answer", "ref", "said", "field", "recipe")
 async def answer(
     hub: Hub, ref: str, said: Answer, *, field: str = "", recipe: str = "", by: str
@@ -89,6 +122,11 @@ async def answer(
     links = await hub.store.find_links(ref, installed.mirror_id)
     if not links:
         raise TroubleError(f"{ref} is not known; see what waits:  truckroll holds", usage=True)
+    if said == "retry" and (stumbled := await _stumbled(hub, installed, links)):
+        await hub.store.touch(installed.mirror_id, [one.link.id for one in stumbled])
+        await hub.store.make_recipes_due([installed.row.id], at=hub.now())
+        view = hold_view(stumbled[0].link, stumbled[0].hold, labels(installed))
+        return [Answered(ref=view.ref, title=view.title, fields=["the record"], answer=said)]
     held = await _held(hub, installed, links)
     fitting = [one for one in held if not field or one.hold.field == field]
     ready = [one for one in fitting if said in _ANSWERS.get(one.hold.reason, ())]
@@ -103,6 +141,16 @@ async def answer(
     view = hold_view(ready[0].link, ready[0].hold, labels(installed))
     fields = [one.hold.field or "the record" for one in ready]
     return [Answered(ref=view.ref, title=view.title, fields=fields, answer=said)]
+
+
+async def _stumbled(hub: Hub, installed: Installed, links: list[Link]) -> list[_Held]:
+    """Return what was set aside by a fault of ours: no plan is made to find that out."""
+    ids = {link.id for link in links}
+    return [
+        _Held(link, hold)
+        for link, hold, _ in await hub.store.holds(installed.row.id)
+        if hold.reason == "stumbled" and link.id in ids
+    ]
 
 
 def _slots(held: _Held) -> list[str]:

@@ -106,9 +106,14 @@ async def apply(
     `started` hears the run's number, `begins` how many writes are planned before the first of
     them, `progress` of each.
 
-    Raises BusyError where another run of the recipe is at work.
+    Raises BusyError where another run of the recipe is at work, TroubleError where it is paused.
     """
     installed = await load_installed(hub, recipe)
+    if installed.row.paused_at is not None:
+        raise TroubleError(
+            f"{installed.row.name} is paused, so that nothing of it is written. Let it go on: "
+            f" truckroll recipe resume {installed.row.name}"
+        )
     began = time.monotonic()
     report = Report()
     async with open_job(hub, installed) as job, _alone(job, "apply") as (work, run):
@@ -119,6 +124,7 @@ async def apply(
         tally, foreseen = await foresee(work, report.waiting)
         report.stops = await check(work, report, tally, confirmed=confirmed, hour=HOUR)
         if not report.stops:
+            await hub.store.plan_run(run, tally.writes)
             if begins is not None:
                 begins(tally.writes)
             await perform(work, run, report, foreseen=foreseen, progress=progress)

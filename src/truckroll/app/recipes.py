@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class RecipeView(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipe as people see it. `installed` is its installed version, 0 where it is not."""
+    """A recipe as people see it. `installed` is its installed version, 0 where it is not.
+
+    `paused_at` is since when nothing of it is written (aware UTC), None where it is at work.
+    """
 
     name: str
     title: str
@@ -35,6 +38,7 @@ class RecipeView(msgspec.Struct, frozen=True, kw_only=True):
     installed: int = 0
     bindings: dict[str, str] = {}
     choices: dict[str, str] = {}
+    paused_at: datetime | None = None
 
 
 class OptionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -308,6 +312,27 @@ async def remove(hub: Hub, name: str) -> None:
         raise BusyError(busy.says) from busy
 
 
+@audited("recipe.pause", "name")
+async def pause(hub: Hub, name: str) -> bool:
+    """Let nothing of a recipe be written from now on; it is read as before, and plans can be seen.
+
+    What was begun ends: at most what is in hand, three batches of 500. False where it pauses
+    already. Raises TroubleError where it is not installed.
+    """
+    await _installed(hub, name)
+    return await hub.store.pause_recipe(name, at=hub.now())
+
+
+@audited("recipe.resume", "name")
+async def resume(hub: Hub, name: str) -> bool:
+    """Let a paused recipe go on where it stood; False where it does not pause.
+
+    Raises TroubleError where it is not installed.
+    """
+    await _installed(hub, name)
+    return await hub.store.resume_recipe(name, at=hub.now())
+
+
 def _overtaken(name: str, version: int) -> OvertakenError:
     return OvertakenError(
         f"Somebody changed {name} meanwhile: it is at version {version} now. Nothing was changed;"
@@ -343,6 +368,7 @@ def _view(recipe: Recipe, row: Row | None) -> RecipeView:
         installed=row.version if row else 0,
         bindings=row.bindings if row else {},
         choices=row.choices if row else {},
+        paused_at=row.paused_at if row else None,
     )
 
 

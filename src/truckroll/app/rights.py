@@ -27,6 +27,9 @@ class Right(StrEnum):
     MAP_PEOPLE = "people.map"
     CHANGE_RECIPES = "recipes.change"
     MANAGE_ACCOUNTS = "accounts.manage"
+    CHANGE_TIMETABLE = "timetable.change"
+    MANAGE_ALERTS = "alerts.manage"
+    MANAGE_WEBHOOKS = "webhooks.manage"
     MANAGE_MEMBERS = "members.manage"
     MANAGE_TENANT = "tenant.manage"
     READ_AUDIT = "audit.read"
@@ -50,18 +53,22 @@ class Preset(StrEnum):
 
 MEANS = MappingProxyType(
     {
-        Right.SEE_RECORDS: "see records, their stories, what waits, double bookings and runs",
+        Right.SEE_RECORDS: "see records, their stories, what waits, double bookings, runs,"
+        " freshness and alerts",
         Right.SEE_SETTINGS: "see accounts, their parts, recipes and the people map; no secrets",
         Right.SEE_INVOICES: "see invoices and prices",
         Right.SEE_OWN: "see what is theirs alone: a technician's visits, a customer's jobs",
         Right.PLAN: "ask what would be written",
-        Right.APPLY: "let it be written, and answer a brake",
+        Right.APPLY: "let it be written now, take what is offered, and answer a brake",
         Right.UNDO: "take back what a run did",
         Right.ANSWER_HOLDS: "answer what waits",
         Right.DECIDE_BOOKINGS: "accept, decline and convert bookings",
         Right.MAP_PEOPLE: "say whose calendar is whose",
         Right.CHANGE_RECIPES: "install, set, roll back and remove recipes",
-        Right.MANAGE_ACCOUNTS: "test accounts and look for their new parts",
+        Right.MANAGE_ACCOUNTS: "test accounts, sign in again by a link, renew subscriptions",
+        Right.CHANGE_TIMETABLE: "say when what is read, and how old it may grow",
+        Right.MANAGE_ALERTS: "silence alerts, and say who is told of them",
+        Right.MANAGE_WEBHOOKS: "say which programs hear of events, and see what they heard",
         Right.MANAGE_MEMBERS: "add and remove members and tokens, with rights of their own at most",
         Right.MANAGE_TENANT: "rename the tenant",
         Right.READ_AUDIT: "read the audit log",
@@ -86,12 +93,23 @@ PRESETS: Mapping[str, frozenset[Right]] = MappingProxyType(
             Right.SEE_INVOICES,
             Right.CHANGE_RECIPES,
             Right.MANAGE_ACCOUNTS,
+            Right.CHANGE_TIMETABLE,
+            Right.MANAGE_ALERTS,
+            Right.MANAGE_WEBHOOKS,
         },
         Preset.TECHNICIAN: frozenset({Right.SEE_OWN}),
         Preset.CUSTOMER: frozenset({Right.SEE_OWN}),
         Preset.PARTNER: frozenset({Right.SEE_OWN}),
         Preset.INTEGRATOR: _OFFICE
-        | {Right.APPLY, Right.MAP_PEOPLE, Right.CHANGE_RECIPES, Right.MANAGE_ACCOUNTS},
+        | {
+            Right.APPLY,
+            Right.MAP_PEOPLE,
+            Right.CHANGE_RECIPES,
+            Right.MANAGE_ACCOUNTS,
+            Right.CHANGE_TIMETABLE,
+            Right.MANAGE_ALERTS,
+            Right.MANAGE_WEBHOOKS,
+        },
         Preset.AUDITOR: frozenset(
             {Right.SEE_RECORDS, Right.SEE_SETTINGS, Right.SEE_INVOICES, Right.READ_AUDIT}
         ),

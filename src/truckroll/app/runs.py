@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
-    """A run. `ended_at` is None while it works, or if its process died; `summary` is its counts."""
+    """A run. `ended_at` is None while it works, or if its process died; `summary` is its counts.
+
+    As long as it has not ended `done` is how many writes are done, of `planned` in its summary.
+    """
 
     id: int
     recipe: str
@@ -25,6 +28,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     ended_at: datetime | None
     summary: dict[str, Any]
+    done: int = 0
 
 
 class RunStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,4 +90,5 @@ def _view(run: Run, names: dict[int, str]) -> RunView:
         started_at=run.started_at,
         ended_at=run.ended_at,
         summary=run.summary,
+        done=run.done,
     )

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from truckroll.sync.types import Link
 
 AGAIN = timedelta(minutes=1)  # after a stumble; each further one doubles it
+KILLED = (
+    "Truckroll died three times while it worked on this record, so it leaves it alone; the others"
+    " go on. Please report what the log says about it, and try it again with  truckroll holds"
+    " --retry"
+)
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +39,7 @@ class Settled:
     """What settling did. `run` is 0 where there was nothing to write.
 
     `failed` counts what could not be done, `problems` says it; `stops` are the brakes' sentences.
+    `killed` says that nothing was done, since it killed whoever did it.
     """
 
     run: int = 0
@@ -41,17 +47,28 @@ class Settled:
     failed: int = 0
     problems: list[str] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
+    killed: bool = False
 
 
 async def settle(
-    hub: Hub, installed: Installed, job: Job, agendas: Mapping[int, ScopeAgenda], *, told: str = ""
+    hub: Hub,
+    installed: Installed,
+    job: Job,
+    agendas: Mapping[int, ScopeAgenda],
+    *,
+    told: str = "",
+    aside: int = 0,
 ) -> Settled:
     """Do what is due of a recipe whose lease is held by the job, without reading.
 
     Scopes whose last read failed wait: nothing of them is weighed, nothing is written there.
-    A run is noted where something is written, or a brake says something else than it `told`.
+    A run is noted where something is written, or a brake says something else than it `told`. The
+    link `aside` killed whoever worked on it: it is left alone.
     """
     stumbles: list[str] = []
+    if aside:
+        stumbles.append(KILLED)
+        await hub.store.stumble(aside, KILLED, at=hub.now(), again=hub.now(), for_good=True)
     job = replace(job, stumbled=partial(_stumbled, hub, stumbles))
     report = Report(scopes=_as_read(job, agendas))
     await recover(job)
@@ -65,9 +82,11 @@ async def settle(
     if (writes and not stops) or (stops and "\n".join(stops) != told):
         settled.run = await job.store.start_run(job.recipe, "settle")
     try:
+        if settled.run and not stops:
+            await hub.store.plan_run(settled.run, tally.writes)
         if not stops:
             await perform(job, settled.run, report, foreseen=foreseen)
-            if "target" in job.originates:
+            if "target" in job.originates and not report.cut:
                 await adopt(job, "target")
                 await perform(job, settled.run, report)
         report.scopes = []  # what could not be read is told by its scope
@@ -75,7 +94,7 @@ async def settle(
         settled.done, settled.failed = len(report.done), failed.number + len(stumbles)
         settled.problems = [*failed.problems, *failed.writes, *stumbles]
         if settled.run:
-            await job.store.end_run(settled.run, _summary(report, settled))
+            await job.store.end_run(settled.run, _summary(report, settled, tally.writes))
     finally:
         if settled.run:
             await job.store.close_run(settled.run)
@@ -109,9 +128,10 @@ async def _stumbled(hub: Hub, stumbles: list[str], link: Link, error: Exception)
         stumbles.append(says)
 
 
-def _summary(report: Report, settled: Settled) -> dict[str, object]:
+def _summary(report: Report, settled: Settled, planned: int) -> dict[str, object]:
     held = {(one.link.id, hold.reason) for one in report.decisions for hold in one.holds}
     return {
+        "planned": planned,
         "writes": settled.done,
         "by_op": dict(Counter(step.op for step in report.done)),
         "held": len({link for link, _ in held}),

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from truckroll.app import accounts
+from truckroll.app.audit import audited
 from truckroll.app.hub import Hub
 from truckroll.app.installed import load_all
 from truckroll.app.systems import connector, scope_label
@@ -340,6 +341,21 @@ def _sum(one: Worked, other: Worked) -> Worked:
         stopped=one.stopped + other.stopped,
         problems=(*one.problems, *other.problems),
     )
+
+
+@audited("subscription.renew", "name")
+async def renew(hub: Hub, address: str, name: str = "") -> Worked:
+    """Make the subscriptions of an account, or of all, anew at once; raises TroubleError."""
+    known = [one.name for one in await hub.store.accounts()]
+    return await renew_due(
+        hub, address, names=[(await accounts.one(hub, name)).name] if name else known
+    )
+
+
+@audited("subscription.stop", "name")
+async def stop(hub: Hub, name: str) -> Worked:
+    """Stop what an account's system tells, as a person wants it; see `stop_account`."""
+    return await stop_account(hub, name)
 
 
 async def stop_account(hub: Hub, name: str, *, forget: bool = False) -> Worked:

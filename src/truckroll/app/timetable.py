@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app.audit import audited
 from truckroll.app.installed import load_installed
 from truckroll.app.trouble import TroubleError, known
 from truckroll.errands.timetable import next_instant
@@ -38,10 +39,22 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """When something was asked for (aware UTC), and the recipe's last run before."""
+
+    at: datetime
+    run: int = 0
+
+
 class NowView(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of reading a recipe's scopes now: problems are sentences, `runs` those it took."""
+    """What came of reading a recipe's scopes now: problems are sentences, `runs` those it took.
+
+    `asked` tells when it was asked for, `done` whether all of it is done.
+    """
 
     recipe: str
+    asked: Asked
+    done: bool
     scopes: int
     writes: int
     failed: int
@@ -71,6 +84,7 @@ async def listed(hub: Hub) -> list[RowView]:
     ]
 
 
+@audited("timetable.set", "recipe", "kind", "spec", "act", "zone", "person")
 async def put(
     hub: Hub,
     recipe: str,
@@ -103,12 +117,14 @@ async def put(
     return next(one for one in await listed(hub) if one.id == id_)
 
 
+@audited("timetable.remove", "id_")
 async def remove(hub: Hub, id_: int) -> None:
     """Take a row out; raises TroubleError where there is none."""
     if not await hub.store.remove_row(id_):
         raise TroubleError(f"the timetable has no row {id_}:  truckroll timetable list", usage=True)
 
 
+@audited("timetable.every", "account", "seconds")
 async def set_poll(hub: Hub, account: str, seconds: int | None) -> int:
     """Say how often an account's scopes are read at least; return how many scopes it has."""
     rows = {one.name: one for one in await hub.store.accounts()}
@@ -123,24 +139,51 @@ async def now(hub: Hub, recipe: str = "", *, whole: bool = False, patience: floa
 
     Raises TroubleError where nothing takes it up, or it is not done in time.
     """
+    asked = await ask(hub, recipe, whole=whole)
+    view = await come_of(hub, recipe, asked, patience=patience)
+    if not view.done:
+        raise TroubleError(
+            f"It is not done after {timedelta(seconds=int(view.seconds))}; it goes on by itself."
+        )
+    return view
+
+
+@audited("now", "recipe", "whole")
+async def ask(hub: Hub, recipe: str = "", *, whole: bool = False) -> Asked:
+    """Let a recipe's scopes be read as soon as a process that is up gets to it.
+
+    Returns when that was asked for, by which `come_of` tells what came of it.
+    """
     installed = await load_installed(hub, recipe)
-    scopes = [one.id for one in (*installed.sources, *installed.targets)]
-    before = {one.id for one in await hub.store.runs(installed.row.id, limit=1)}
-    asked, began = hub.now(), time.monotonic()
-    await hub.store.make_due(scopes, at=asked, whole=whole)
-    while not await _done(hub, installed, scopes, asked):
-        waited = time.monotonic() - began
-        if waited > patience:
-            raise TroubleError(
-                f"It is not done after {timedelta(seconds=int(waited))}; it goes on by itself."
-            )
-        if waited > _STARTS_WITHIN and not await _begun(hub, scopes, asked):
+    last = await hub.store.runs(installed.row.id, limit=1)
+    asked = Asked(at=hub.now(), run=last[0].id if last else 0)
+    await hub.store.make_due(_scopes(installed), at=asked.at, whole=whole)
+    return asked
+
+
+async def come_of(hub: Hub, recipe: str, asked: Asked, *, patience: float = 0) -> NowView:
+    """Return what came of what was asked for, once it is done, or as it is after `patience` s.
+
+    Raises TroubleError where nothing takes it up.
+    """
+    installed = await load_installed(hub, recipe)
+    scopes = _scopes(installed)
+    ends = time.monotonic() + patience
+    while not (done := await _done(hub, installed, scopes, asked.at)):
+        waited = (hub.now() - asked.at).total_seconds()
+        if waited > _STARTS_WITHIN and not await _begun(hub, scopes, asked.at):
             raise TroubleError(
                 "Nobody does it: no process of the hub is up. Start one with  truckroll up  or do"
                 " it here with  truckroll apply"
             )
+        if time.monotonic() >= ends:
+            break
         await asyncio.sleep(_LOOK_SECONDS)
-    return await _view(hub, installed, scopes, before, round(time.monotonic() - began, 3))
+    return await _view(hub, installed, scopes, asked, done=done)
+
+
+def _scopes(installed: Installed) -> list[int]:
+    return [one.id for one in (*installed.sources, *installed.targets)]
 
 
 async def _begun(hub: Hub, scopes: list[int], asked: datetime) -> bool:
@@ -157,21 +200,22 @@ async def _done(hub: Hub, installed: Installed, scopes: list[int], asked: dateti
 
 
 async def _view(
-    hub: Hub, installed: Installed, scopes: list[int], before: set[int], seconds: float
+    hub: Hub, installed: Installed, scopes: list[int], asked: Asked, *, done: bool
 ) -> NowView:
-    last = max(before, default=0)
-    runs = [one for one in await hub.store.runs(installed.row.id) if one.id > last]
+    runs = [one for one in await hub.store.runs(installed.row.id) if one.id > asked.run]
     agendas = await hub.store.scope_agendas(scopes)
     agenda = await hub.store.recipe_agenda(installed.row.id)
     troubles = [one.trouble for one in agendas.values() if one.failures]
     troubles += agenda.trouble.splitlines()
     return NowView(
         recipe=installed.row.name,
+        asked=asked,
+        done=done,
         scopes=len(scopes),
         writes=sum(one.summary.get("writes", 0) for one in runs),
         failed=sum(one.summary.get("failed", 0) for one in runs) + len(troubles),
         held=len(await hub.store.holds(installed.row.id)),
         problems=list(dict.fromkeys(troubles)),
         runs=[one.id for one in runs],
-        seconds=seconds,
+        seconds=round(max(0.0, (hub.now() - asked.at).total_seconds()), 3),
     )

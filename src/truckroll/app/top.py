@@ -37,6 +37,16 @@ class AccountLine(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str
 
 
+class RecipeLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipe that is at work or paused: `done` writes of `planned` in its run `run` (0: none)."""
+
+    name: str
+    paused: bool
+    run: int = 0
+    done: int = 0
+    planned: int = 0
+
+
 class TopView(msgspec.Struct, frozen=True, kw_only=True):
     """The hub at an instant."""
 
@@ -44,6 +54,7 @@ class TopView(msgspec.Struct, frozen=True, kw_only=True):
     accounts: list[AccountLine]
     waiting: Waiting
     alerts: list[Alert]
+    recipes: list[RecipeLine] = []
 
 
 async def top(hub: Hub) -> TopView:
@@ -55,7 +66,33 @@ async def top(hub: Hub) -> TopView:
         accounts=[_line(one) for one in await freshness.fresh(hub)],
         waiting=await hub.store.backlog(),
         alerts=await hub.store.alerts(at=now),
+        recipes=await _recipes(hub),
     )
+
+
+async def _recipes(hub: Hub) -> list[RecipeLine]:
+    lines = []
+    for row in await hub.store.recipes():
+        run = next(iter(await hub.store.runs(row.id, limit=1)), None)
+        working = run is not None and run.ended_at is None and "planned" in run.summary
+        if run is not None and working:
+            line = RecipeLine(
+                name=row.name,
+                paused=row.paused_at is not None,
+                run=run.id,
+                done=run.done,
+                planned=int(run.summary["planned"]),
+            )
+            lines.append(line)
+        elif row.paused_at is not None:
+            lines.append(RecipeLine(name=row.name, paused=True))
+    return lines
+
+
+def says_works(line: RecipeLine) -> str:
+    """Return what a recipe is doing: `412 of 3,000 writes done`, `paused`."""
+    parts = [f"{line.done:,} of {line.planned:,} writes done"] if line.run else []
+    return ", ".join([*parts, *(["paused"] if line.paused else [])])
 
 
 def _line(account: AccountFresh) -> AccountLine:

@@ -6,10 +6,12 @@ import asyncio
 from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
 from truckroll.app.alerts import new_secret
+from truckroll.app.audit import audited
 from truckroll.app.channels import signed
 from truckroll.app.freshness import length
 from truckroll.app.trouble import TroubleError, known
@@ -58,6 +60,12 @@ async def add(hub: Hub, url: str, types: Sequence[str] = (), *, private: bool = 
 
     `private` allows an address inside the house. Events from now on are delivered.
     """
+    return await _add(hub, urlsplit(url).hostname or "", url, types, private=private)
+
+
+@audited("webhook.add", "host", "types", "private")  # an address may hold a secret
+async def _add(hub: Hub, host: str, url: str, types: Sequence[str], *, private: bool) -> AddedView:
+    del host
     for one in types:
         if one not in EVENTS:
             raise known(one, list(EVENTS), "type of event")
@@ -75,18 +83,21 @@ async def listed(hub: Hub) -> list[Endpoint]:
     return await hub.store.endpoints()
 
 
+@audited("webhook.remove", "endpoint")
 async def remove(hub: Hub, endpoint: int) -> None:
     """Remove an endpoint and forget what was to be delivered to it."""
     if not await hub.store.remove_endpoint(endpoint):
         raise _unknown(endpoint)
 
 
+@audited("webhook.resume", "endpoint")
 async def resume(hub: Hub, endpoint: int) -> None:
     """Go on with a paused endpoint; what waits is delivered."""
     if not await hub.store.resume_endpoint(endpoint, at=hub.now()):
         raise _unknown(endpoint)
 
 
+@audited("webhook.test", "endpoint")
 async def test(hub: Hub, endpoint: int) -> Delivery:
     """Deliver a test event to an endpoint now, and return how it went."""
     made = await hub.store.test_event(endpoint, at=hub.now())
@@ -97,11 +108,14 @@ async def test(hub: Hub, endpoint: int) -> Delivery:
     return line
 
 
-async def log(hub: Hub, endpoint: int | None = None, *, limit: int = 50) -> list[Delivery]:
-    """Return the delivery log, newest first."""
-    return await hub.store.deliveries(endpoint=endpoint, limit=limit)
+async def log(
+    hub: Hub, endpoint: int | None = None, *, before: int | None = None, limit: int = 50
+) -> list[Delivery]:
+    """Return the delivery log, newest first, of deliveries below `before`."""
+    return await hub.store.deliveries(endpoint=endpoint, before=before, limit=limit)
 
 
+@audited("webhook.redeliver", "delivery")
 async def redeliver(hub: Hub, delivery: int) -> Delivery:
     """Deliver an event once more under its own id, and return how it went."""
     if not await hub.store.redeliver(delivery, at=hub.now()):

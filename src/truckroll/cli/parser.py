@@ -206,6 +206,11 @@ def _recipes(commands: Sub) -> None:
     rollback = _command(group, "rollback", "recipes:rollback", "install an earlier version again")
     rollback.add_argument("name")
     rollback.add_argument("version", type=int)
+    for word, says in (
+        ("pause", "write nothing of a recipe for now; it is read as before"),
+        ("resume", "let a paused recipe go on where it stood"),
+    ):
+        _command(group, word, f"recipes:{word}", says).add_argument("name")
     remove = _command(group, "remove", "recipes:remove", "stop a recipe; what it made stays")
     remove.add_argument("name")
 

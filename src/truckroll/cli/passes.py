@@ -192,7 +192,9 @@ def _time(at: datetime) -> str:
 
 def _sum(one: object) -> str:
     summary = getattr(one, "summary", {})
-    if not summary:
+    if getattr(one, "ended_at", None) is None and "planned" in summary:
+        return f"{getattr(one, 'done', 0):,} of {count(summary['planned'], 'write')} done"
+    if not summary or "writes" not in summary:
         return "did not end"
     if summary.get("stopped"):
         return "a brake stopped it"

@@ -37,7 +37,8 @@ async def listed(args: Namespace, screen: Screen) -> int:
 def _bound(view: RecipeView) -> str:
     zone = f", zone {view.bindings['zone']}" if view.bindings.get("zone") else ""
     where = f"{view.bindings.get('from')} → {view.bindings.get('to')}{zone}"
-    return f"installed, version {view.installed}: {where}"
+    paused = ", paused" if view.paused_at is not None else ""
+    return f"installed, version {view.installed}{paused}: {where}"
 
 
 async def show(args: Namespace, screen: Screen) -> int:
@@ -165,6 +166,29 @@ async def rollback(args: Namespace, screen: Screen) -> int:
         change = await recipes.rollback(hub, args.name, args.version)
     screen.data(change)
     _changed(screen, change, f"{args.name} is as in version {args.version} again")
+    return 0
+
+
+async def pause(args: Namespace, screen: Screen) -> int:
+    """Let nothing of a recipe be written for now."""
+    async with hub_of(args) as hub:
+        changed = await recipes.pause(hub, args.name)
+    screen.data({"paused": args.name, "changed": changed})
+    if not changed:
+        screen.line(f"  {args.name} is paused already")
+        return 0
+    screen.line(f"  {screen.sign(well=True)} {args.name} is paused: it is read, but not written")
+    screen.line(f"    Let it go on:  truckroll recipe resume {args.name}")
+    return 0
+
+
+async def resume(args: Namespace, screen: Screen) -> int:
+    """Let a paused recipe go on."""
+    async with hub_of(args) as hub:
+        changed = await recipes.resume(hub, args.name)
+    screen.data({"resumed": args.name, "changed": changed})
+    sign = screen.sign(well=True)
+    screen.line(f"  {sign} {args.name} goes on" if changed else f"  {args.name} is not paused")
     return 0
 
 

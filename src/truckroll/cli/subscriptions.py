@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from truckroll.app import accounts, subscriptions
+from truckroll.app import subscriptions
 from truckroll.cli.ask import hub_of
 from truckroll.cli.screen import Screen, count
 
@@ -61,9 +61,7 @@ async def renew(args: Namespace, screen: Screen) -> int:
     """Subscribe anew: of an account, or of all."""
     address = subscriptions.public_address(args.url)
     async with hub_of(args) as hub:
-        known = [one.name for one in await hub.store.accounts()]
-        names = [(await accounts.one(hub, args.account)).name] if args.account else known
-        done = await subscriptions.renew_due(hub, address, names=names)
+        done = await subscriptions.renew(hub, address, args.account)
     if done.polled:
         screen.data(done)
         screen.text(subscriptions.no_address(), indent=f"  {screen.sign(well=False)} ", hang="    ")
@@ -74,7 +72,7 @@ async def renew(args: Namespace, screen: Screen) -> int:
 async def stop(args: Namespace, screen: Screen) -> int:
     """Stop what an account's system tells; it is polled from then on."""
     async with hub_of(args) as hub:
-        done = await subscriptions.stop_account(hub, args.account)
+        done = await subscriptions.stop(hub, args.account)
     return _told(done, screen, f"{count(done.stopped, 'subscription')} stopped")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from truckroll.app import freshness
 from truckroll.app.freshness import length
-from truckroll.app.top import says_age, top
+from truckroll.app.top import says_age, says_works, top
 from truckroll.cli.ask import hub_of
 from truckroll.cli.every import seconds
 from truckroll.cli.screen import count
@@ -52,6 +52,8 @@ def _print(view: TopView, screen: Screen) -> None:
     screen.table(rows)
     if not rows:
         screen.line("  no account yet:  truckroll account add")
+    for recipe in view.recipes:
+        screen.line(f"  {recipe.name}: {says_works(recipe)}")
     screen.line(f"  {_waits(view)}")
     for alert in view.alerts:
         screen.text(alert.says, indent=f"  {screen.sign(well=False)} ", hang="    ")
@@ -72,9 +74,10 @@ def _table(view: TopView) -> RenderableType:
         name = f"{one.name} ({one.title})"
         cells = (name, says_age(one), f"{one.records:,}", _calls(one), _last(one))
         table.add_row(sign, *(Text(cell) for cell in cells))
+    works = [Text(f"{one.name}: {says_works(one)}") for one in view.recipes]
     alerts = [Text(f"! {one.says}", "yellow") for one in view.alerts]
     head = Text(f"truckroll top   {view.at:%H:%M:%S} UTC   {_waits(view)}   Ctrl-C ends", "bold")
-    return Group(head, Text(), table, Text(), *alerts)
+    return Group(head, Text(), table, Text(), *works, *alerts)
 
 
 def _calls(line: AccountLine) -> str:

@@ -72,12 +72,19 @@ class MemoryEngine:
         self._end(row, "succeeded" if well else "failed")
         return True
 
-    async def recover(self, *, seconds: float = STALLED_SECONDS) -> list[Errand]:
-        """End as failed what dead workers were doing, and return it."""
-        old = self._board.now() - timedelta(seconds=seconds)
-        heard = {worker: at for worker, at in self._board.heard.items() if at >= old}
+    async def recover(
+        self, *, seconds: float = STALLED_SECONDS, hands: Sequence[int] | None = None
+    ) -> list[Errand]:
+        """End as failed what dead workers were doing, and return it; also what is not in hand."""
+        now, long = self._board.now(), timedelta(seconds=seconds)
+        heard = {worker: at for worker, at in self._board.heard.items() if abs(now - at) <= long}
         self._board.heard = heard
-        lost = [row for row in self._in("doing") if row.worker not in heard]
+        lost = [
+            row
+            for row in self._in("doing")
+            if row.worker not in heard
+            or (hands is not None and row.worker == self._worker and row.id not in hands)
+        ]
         for row in lost:
             self._end(row, "failed")
         return [row.errand for row in lost]

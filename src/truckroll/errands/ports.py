@@ -59,10 +59,14 @@ class Engine(Protocol):
         """Note that an errand ended; False where it was taken from this worker meanwhile."""
         ...
 
-    async def recover(self, *, seconds: float = STALLED_SECONDS) -> list[Errand]:
+    async def recover(
+        self, *, seconds: float = STALLED_SECONDS, hands: Sequence[int] | None = None
+    ) -> list[Errand]:
         """End as failed what dead workers were doing, and return it.
 
-        Dead is a worker that was not heard of (`beat`) for so many seconds.
+        Dead is a worker that was not heard of (`beat`) for so many seconds. With `hands`, the
+        numbers of all that this worker has in hand, also what it is said to do beside them: an
+        answer of the engine was lost.
         """
         ...
 

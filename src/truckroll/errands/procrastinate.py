@@ -39,18 +39,24 @@ _GOING: LiteralString = """
 select task_name, args from procrastinate_jobs where status in ('todo', 'doing')
 order by status desc, id
 """
-# One statement: a row that its worker ends meanwhile is left as it is.
+# One statement: a row that its worker ends meanwhile is left as it is. A heartbeat from the future
+# is one from before the clock leapt back; who lives says so again at once.
 _RECOVER: LiteralString = """
 with lost as (
   update procrastinate_jobs j set status = 'failed', attempts = attempts + 1
-  where j.status = 'doing' and not exists (
-    select from procrastinate_workers w
-    where w.id = j.worker_id and w.last_heartbeat >= now() - make_interval(secs => %(seconds)s))
+  where j.status = 'doing' and (j.worker_id = %(worker)s and not j.id = any(%(hands)s::bigint[])
+    or not exists (
+      select from procrastinate_workers w
+      where w.id = j.worker_id and w.last_heartbeat
+        between now() - make_interval(secs => %(seconds)s)
+          and now() + make_interval(secs => %(seconds)s)))
   returning j.id, j.task_name, j.args)
 select task_name, args from lost order by id
 """
 _BURY: LiteralString = """
-delete from procrastinate_workers where last_heartbeat < now() - make_interval(secs => %(seconds)s)
+delete from procrastinate_workers where last_heartbeat
+  not between now() - make_interval(secs => %(seconds)s)
+    and now() + make_interval(secs => %(seconds)s)
 """
 _BEAT: LiteralString = """
 update procrastinate_workers set last_heartbeat = now() where id = %(worker)s returning id
@@ -114,9 +120,13 @@ class ProcrastinateEngine:
         rows = await self._rows(end, id=taken.id, status="succeeded" if well else "failed")
         return bool(rows)
 
-    async def recover(self, *, seconds: float = STALLED_SECONDS) -> list[Errand]:
-        """End as failed what dead workers were doing, and return it."""
-        lost = await self._rows(_RECOVER, seconds=seconds)
+    async def recover(
+        self, *, seconds: float = STALLED_SECONDS, hands: Sequence[int] | None = None
+    ) -> list[Errand]:
+        """End as failed what dead workers were doing, and return it; also what is not in hand."""
+        worker = None if hands is None else self._worker
+        mine = {"worker": worker, "hands": list(hands or ())}
+        lost = await self._rows(_RECOVER, seconds=seconds, **mine)
         with _away():
             await self._connector.execute_query_async(_BURY, seconds=seconds)
         return [_errand(row) for row in lost]

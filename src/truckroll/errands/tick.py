@@ -31,8 +31,8 @@ class Tick:
     """Looks every second, or when it is woken, for what is due.
 
     `look` is called at each look of the tick that is at work, and `sweep` now and then: they make
-    due what the clock alone makes due. `jumped` is called where the wall clock leapt. Time
-    between looks is counted by a clock that never leaps (F57).
+    due what the clock alone makes due. `jumped` is called where the wall clock leapt, or may have
+    leapt before this process began. Time between looks is counted by a clock that never leaps (F57).
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Tick:
         """Do now and then what is to be done now and then."""
         now = self._steady()
         offset = self._now().timestamp() - now
-        if self._offset is not None and abs(offset - self._offset) > JUMP_SECONDS:
+        if self._offset is None or abs(offset - self._offset) > JUMP_SECONDS:
             await self._jumped()
         self._offset = offset
         await self._look()

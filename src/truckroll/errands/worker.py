@@ -13,7 +13,7 @@ from truckroll.kit import watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from truckroll.errands.ports import Engine, Registry, Taken
+    from truckroll.errands.ports import Engine, Errand, Registry, Taken
 
 AT_ONCE = 4
 LOOK_SECONDS = 5.0  # between looks, where no notification came
@@ -42,6 +42,9 @@ class Worker:
         self._room = asyncio.Semaphore(at_once)
         self._ended = ended
         self._doing: set[asyncio.Task[None]] = set()
+        self._hands: set[int] = set()
+        self._doubt = False
+        self._taking = asyncio.Lock()
         self.woken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event, *, grace: float = GRACE_SECONDS) -> None:
@@ -72,8 +75,13 @@ class Worker:
 
     async def _take(self) -> Taken | None:
         try:
-            return await self._engine.take()
+            async with self._taking:
+                taken = await self._engine.take()
+                if taken is not None:
+                    self._hands.add(taken.id)
+                return taken
         except EngineAway:
+            self._doubt = True  # it may have been taken, and nobody would ever end it
             await asyncio.sleep(0.5)
             return None
 
@@ -95,6 +103,7 @@ class Worker:
             watch.count("errands", kind=taken.errand.kind, result="done" if well else "failed")
             self._room.release()
             await self._end(taken, well=well)
+            self._hands.discard(taken.id)
             self.woken.set()
             self._ended()
 
@@ -109,15 +118,25 @@ class Worker:
                 pause = min(BEAT_SECONDS, pause * 2)
             else:
                 return
+        self._doubt = True
 
     async def _beat(self) -> None:
         while True:
             with contextlib.suppress(EngineAway):
                 await self._engine.beat()
-                if lost := await self._engine.recover():
+                if lost := await self._recovered():
                     log.warning("took over from a dead worker: %s", [one.key for one in lost])
                     self._ended()
             await asyncio.sleep(BEAT_SECONDS)
+
+    async def _recovered(self) -> list[Errand]:
+        """Take over what nobody does; after a lost answer also what only seems to be in hand."""
+        if not self._doubt:
+            return await self._engine.recover()
+        async with self._taking:
+            lost = await self._engine.recover(hands=sorted(self._hands))
+            self._doubt = False
+        return lost
 
     async def _finish(self, grace: float) -> None:
         if self._doing:

@@ -296,7 +296,8 @@ class Connector:
     whose the account is, as the system names them (a mail address). `consent` gives, from an
     account's settings, the app to which a person grants access in a browser; None where the
     account signs in otherwise. Its refresh token is the secret setting `refresh_token`.
-    `push` is how it tells of changes by itself, None where it does not.
+    `push` is how it tells of changes by itself, None where it does not. `poll` is how often a
+    scope is read by itself (None: as often as is usual), as its system's limits allow.
     """
 
     system: str
@@ -310,6 +311,7 @@ class Connector:
     who: Callable[[Session], Awaitable[str]] | None = None
     consent: Callable[[Mapping[str, str]], OAuthApp | None] | None = None
     push: Push | None = None
+    poll: timedelta | None = None
 
     def resource(self, kind: str) -> Resource:
         """Return the resource of a kind; raises KeyError where the system has none."""

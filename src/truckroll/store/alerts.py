@@ -145,7 +145,7 @@ class AlertsStore(Base):
         """Remove a channel with what was to be sent over it; False where there is none."""
         async with self._transaction() as cursor:
             await cursor.execute(SQL["remove_channel"], {"name": name})
-            return cursor.rowcount > 0
+            return await cursor.fetchone() is not None
 
     async def take_messages(
         self, *, at: datetime, lease: timedelta, limit: int = 20

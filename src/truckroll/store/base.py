@@ -60,11 +60,10 @@ class Base:
         self._pool = pool
         self._tenant = tenant
         self._keyring = keyring
-        # Both in one message: every message that is waited for costs a pass a part of its time.
-        begin = f"begin; select set_config('truckroll.tenant', '{tenant:d}', true)"
-        self._begin = {
-            True: begin.encode(),
-            False: f"{begin}, set_config('synchronous_commit', 'off', true)".encode(),
+        settings = f"select set_config('truckroll.tenant', '{tenant:d}', true)"
+        self._settings = {
+            True: settings.encode(),
+            False: f"{settings}, set_config('synchronous_commit', 'off', true)".encode(),
         }
         self._leases: tuple[Lease, ...] = ()
 
@@ -78,31 +77,73 @@ class Base:
         fenced._leases = (*self._leases, *leases)  # noqa: SLF001 -- it is of this class
         return fenced
 
+    def seal(self, plain: dict[str, str], about: list[str | int]) -> tuple[str, bytes]:
+        """Return a key's id and secrets sealed with it for this tenant, to be kept elsewhere."""
+        return self._keyring.seal(plain, [self._tenant, *about])
+
+    def unseal(self, key_id: str, sealed: bytes, about: list[str | int]) -> dict[str, str]:
+        """Return what `seal` sealed; raises DatabaseTrouble for anything else."""
+        return self._keyring.open(key_id, sealed, [self._tenant, *about])
+
     @asynccontextmanager
     async def _transaction(
         self, *, durable: bool = True, fenced: bool = False
     ) -> AsyncIterator[AsyncCursor[Row]]:
         """Give a cursor in a transaction that sees and writes this tenant's rows alone.
 
-        With `fenced` it is refused where a lease that the store is under was taken by another.
-        With `durable` False nobody waits until the disk has it. A power cut may then take back
-        the last moments, whole transactions from the latest backwards, never one from between:
-        for what the next run finds again by itself. Any later durable one makes it last.
+        Its statements are sent together up to the next whose rows are asked for: each exchange
+        with the database that is waited for costs a pass a part of its time. With `fenced` the
+        transaction is refused where a lease that the store is under was taken by another. With
+        `durable` False nobody waits until the disk has it. A power cut may then take back the
+        last moments, whole transactions from the latest backwards, never one from between: for
+        what the next run finds again by itself. Any later durable one makes it last.
         """
-        first = self._begin[durable]
-        if fenced and self._leases:
-            first += b"; select " + b" and ".join(_fence(one) for one in self._leases)
-        async with (
-            self._connection(first) as (connection, answer),
-            connection.cursor(binary=True) as cursor,
-        ):
-            if fenced and self._leases:
-                while answer.nextset():  # the answer to the last of the statements
-                    pass
-                row = await answer.fetchone()
-                if row is None or not row[0]:
-                    raise Fenced
-            yield cursor
+        async with self._living() as connection, connection.pipeline():
+            await self._begin(connection, durable=durable)
+            fence = await self._fence(connection) if fenced and self._leases else None
+            cursor = Statements(connection)
+            try:
+                yield cursor
+            except Exception as error:
+                if fence is not None and fence.pgresult is not None and not await _holds(fence):
+                    raise Fenced from error  # whatever a former holder stumbled at
+                raise
+            if fence is not None and not await _holds(fence):
+                raise Fenced
+            await connection.execute("commit")
+
+    async def _rows(
+        self, query: bytes, params: Mapping[str, Any] | None = None, *, durable: bool = True
+    ) -> list[Row]:
+        """Return the rows of one statement that is a transaction of its own: one exchange."""
+        async with self._living() as connection, connection.pipeline():
+            await self._begin(connection, durable=durable)
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(query, params)
+            await connection.execute("commit")
+        return await cursor.fetchall()
+
+    async def _begin(self, connection: AsyncConnection[Row], *, durable: bool) -> None:
+        await connection.execute("begin")
+        await connection.execute(self._settings[durable])
+
+    async def _fence(self, connection: AsyncConnection[Row]) -> AsyncCursor[Row]:
+        return await connection.execute(
+            b"select " + b" and ".join(_fence(one) for one in self._leases)
+        )
+
+    @asynccontextmanager
+    async def _living(self) -> AsyncIterator[AsyncConnection[Row]]:
+        """Give a connection whose server did not end meanwhile; what is open at the end is undone.
+
+        A server that ends closes its connections, which is seen without asking it.
+        """
+        for tries_left in reversed(range(self._pool.max_size + 1)):
+            async with self._pool.connection() as connection:
+                if not lives(connection) and tries_left:
+                    continue
+                yield connection
+                return
 
     @asynccontextmanager
     async def _connection(
@@ -124,6 +165,54 @@ class Base:
                     continue
                 yield connection, answer
                 return
+
+
+class Statements(AsyncCursor[Row]):
+    """A cursor on a pipeline, each of whose statements has a cursor of its own.
+
+    On one and the same, the answer to an earlier statement can be taken for that to the last.
+    """
+
+    def __init__(self, connection: AsyncConnection[Row]) -> None:
+        super().__init__(connection)
+        self._latest = connection.cursor(binary=True)
+
+    async def execute(self, query: Any, params: Any = None, **how: Any) -> Self:
+        """Send a statement; it is answered when rows are asked for, or at the end."""
+        self._latest = self.connection.cursor(binary=True)
+        await self._latest.execute(query, params, **how)
+        return self
+
+    async def executemany(self, query: Any, params_seq: Any, **how: Any) -> None:
+        """Send a statement once for each of several parameters, as `execute` does."""
+        self._latest = self.connection.cursor(binary=True)
+        await self._latest.executemany(query, params_seq, **how)
+
+    async def fetchone(self) -> Row | None:
+        """Return the next row of the last statement."""
+        return await self._latest.fetchone()
+
+    async def fetchall(self) -> list[Row]:
+        """Return the other rows of the last statement."""
+        return await self._latest.fetchall()
+
+    async def __anext__(self) -> Row:
+        """Return the next row of the last statement."""
+        return await anext(self._latest)
+
+
+def lives(connection: AsyncConnection[Row]) -> bool:
+    """Tell whether the server of an idle connection has not ended, as far as was heard of it."""
+    try:
+        connection.pgconn.consume_input()
+    except OperationalError:
+        return False
+    return not connection.broken
+
+
+async def _holds(fence: AsyncCursor[Row]) -> bool:
+    row = await fence.fetchone()
+    return row is not None and bool(row[0])
 
 
 def _fence(lease: Lease) -> bytes:

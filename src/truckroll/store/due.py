@@ -24,7 +24,8 @@ class ScopeAgenda(msgspec.Struct, frozen=True, kw_only=True):
     counts the reads in a row that failed, `trouble` says why in a sentence, `code` which kind.
     `emptied` is how many records the last complete read found gone that showed none at all.
     `poll_seconds` is how often it is read at least, None for what is usual with its system.
-    `trace` is the traceparent of the push that made it due, or "".
+    `trace` is the traceparent of the push that made it due, or "". `pushed` says that a live
+    subscription tells of its changes.
     """
 
     asked: int = 0
@@ -37,6 +38,7 @@ class ScopeAgenda(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
     tried_at: datetime | None = None
     trace: str = ""
+    pushed: bool = False
 
 
 class RecipeAgenda(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +126,7 @@ class DueStore(Base):
             mended = bool(before.failures) and not failures
             news = {"scope": scope, "at": at, "recipes": unique(recipes), "anyhow": mended}
             await cursor.execute(SQL["news"], news)
-            if cursor.rowcount:
+            if await cursor.fetchone() is not None:
                 await cursor.execute(SQL["wake"])
             await cursor.execute(SQL["scope_read"], row)
 
@@ -216,9 +218,14 @@ class DueStore(Base):
             await cursor.execute(SQL["wake"])
 
     async def clamp_due(self, *, at: datetime, longest: int) -> None:
-        """After the clock leapt back: let nothing wait longer than it is usually polled."""
+        """After the clock leapt back: let nothing wait longer than it is usually polled.
+
+        What failed is tried at once, and recipes look at once what waits for when: their instants
+        are of the old time.
+        """
         async with self._transaction() as cursor:
             await cursor.execute(SQL["clamp"], {"at": at, "longest": longest})
+            await cursor.execute(SQL["clamp_recipes"], {"at": at})
 
     async def set_poll(self, account: int, seconds: int | None, *, at: datetime) -> None:
         """Say how often an account's scopes are read at least; None is what is usual."""
@@ -245,14 +252,17 @@ class DueStore(Base):
             row = await cursor.fetchone()
         return int(row[0]) if row is not None else 0
 
-    async def stumble(self, link: int, says: str, *, at: datetime, again: datetime) -> int:
+    async def stumble(
+        self, link: int, says: str, *, at: datetime, again: datetime, for_good: bool = False
+    ) -> int:
         """Note that planning a link failed by a fault of the hub; return how often in a row.
 
         It is held, and looked at again at an instant; after three times when it changes, or when
-        a person says so.
+        a person says so; at once so where it is `for_good`.
         """
         holds = encode_holds([Hold(reason="stumbled", detail=says)], None, at)
-        row = {"link": link, "holds": holds, "again": again, "most": TRIES}
+        more = TRIES if for_good else 1
+        row = {"link": link, "holds": holds, "again": again, "most": TRIES, "more": more}
         async with self._transaction(fenced=True) as cursor:
             await cursor.execute(SQL["stumble"], row)
             found = await cursor.fetchone()
@@ -271,6 +281,7 @@ def _scope_agenda(row: Row) -> ScopeAgenda:
         due_at=row[7],
         tried_at=row[8],
         trace=row[9],
+        pushed=row[10],
     )
 
 

@@ -23,7 +23,7 @@ class LeasesStore(Base):
         async with self._transaction(durable=False) as cursor:
             await cursor.execute(SQL["take"], row)
             return [
-                Lease(what=what, id=row[0], epoch=row[1], deaths=row[2])
+                Lease(what=what, id=row[0], epoch=row[1], deaths=row[2], hand=row[3])
                 for row in await cursor.fetchall()
             ]
 
@@ -39,6 +39,12 @@ class LeasesStore(Base):
         """Give up those that are still ours."""
         async with self._transaction(durable=False) as cursor:
             await cursor.execute(SQL["release"], _columns(leases))
+
+    async def mark(self, lease: Lease, hand: int) -> None:
+        """Note what is in hand, for whoever takes over if this process dies of it; 0: nothing."""
+        row = {"what": lease.what, "id": lease.id, "epoch": lease.epoch, "hand": hand}
+        async with self._transaction(durable=False) as cursor:
+            await cursor.execute(SQL["mark"], row)
 
 
 def _columns(leases: Sequence[Lease]) -> dict[str, list[object]]:

@@ -13,7 +13,7 @@ import msgspec
 
 from truckroll.kit.contract import Missing, Page, Scope, Seen, Unreadable
 from truckroll.model.records import KINDS, Fields, same
-from truckroll.store.memory_due import MemoryDue
+from truckroll.store.memory_doubts import MemoryDoubts
 from truckroll.store.memory_folding import MemoryFolding
 from truckroll.store.memory_leases import MemoryLeases
 from truckroll.store.observe import known_after
@@ -28,7 +28,7 @@ REMOVALS = ("delete", "cancel", "unlink")
 _MOVING = {"shown", "version", "seen_order", "changed", "seen_at", "gone_at"}
 
 
-class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
+class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
     """Holds scopes, records, links, steps and the story in plain dictionaries."""
 
     def __init__(self) -> None:
@@ -76,8 +76,6 @@ class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
                 self.seen_by[record.id] = listing
                 self.records[scope, id_] = msgspec.structs.replace(record, seen_at=at)
                 tally["same"] += 1
-        if any(tally[news] for news in ("new", "changed", "gone", "unreadable")):
-            self.stirred.add(scope)
         if not keep_cursor and page.cursor is not None:
             await self.set_cursor(scope, page.cursor)
         return PageResult(**tally)
@@ -86,6 +84,8 @@ class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
         self, scope: int, listing: int, kind: str, item: Seen | Missing | Unreadable, at: datetime
     ) -> str:
         old = self.records.get((scope, item.id))
+        if old is not None and self.seen_by.get(old.id, 0) > listing:
+            return self._late(old, item, at)
         if isinstance(item, Missing):
             if old is None or old.state == "gone":
                 return "same"
@@ -174,7 +174,7 @@ class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
         return [
             one
             for one in self.records.values()
-            if one.scope == scope and one.state != "gone" and self.seen_by.get(one.id) != listing
+            if one.scope == scope and one.state != "gone" and self.seen_by.get(one.id, 0) < listing
         ]
 
     async def set_cursor(self, scope: int, cursor: str | None) -> None:
@@ -183,7 +183,6 @@ class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
     async def mark_gone(self, records: Sequence[int], *, at: datetime) -> None:
         for record in list(self.records.values()):
             if record.id in records:
-                self.stirred.add(record.scope)
                 self._gone(record, at)
 
     async def versions(self, scope: int, ids: Sequence[str]) -> Mapping[str, str | None]:
@@ -371,7 +370,10 @@ class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
     async def finish(self, run: int, outcomes: Sequence[Outcome], *, at: datetime) -> None:
         del run
         for outcome in outcomes:
-            started, step, _, began = self.steps[outcome.step]
+            started, step, ended, began = self.steps[outcome.step]
+            if ended is not None:
+                continue
+            self._doubted(step, outcome, began, at)
             open_still = outcome if outcome.kind != "unknown" else None
             self.steps[outcome.step] = (started, step, open_still, began)
             self.story.append((step.link, outcome.kind, outcome.says or step.reason))
@@ -404,9 +406,10 @@ class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
         if outcome.kind == "refused":
             return self.link_rows[step.link].look_at
         if outcome.kind == "gone" and step.external_id:
-            self._store(step.scope, 0, step.kind, Missing(step.external_id), at)
+            self._store(step.scope, next(self._ids), step.kind, Missing(step.external_id), at)
         if outcome.shown is not None:
-            self._store(step.scope, 0, step.kind, self._told(outcome, step), at)
+            told = self._told(outcome, step)
+            self._store(step.scope, next(self._ids), step.kind, told, at)
         return at
 
     def _done(self, step: Step, outcome: Outcome, end: End, at: datetime) -> tuple[End, bool]:
@@ -416,7 +419,8 @@ class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
                 self._reply(step, outcome, at)
                 state, decided = "released", "cancel"
             else:
-                self._absent(self.records[step.scope, step.external_id], at)
+                gone = self._absent(self.records[step.scope, step.external_id], at)
+                self.seen_by[gone.id] = next(self._ids)
                 state, decided = "gone", end.decided
             removed = msgspec.structs.replace(
                 end, state=state, decided=decided, removed_by_hub=True
@@ -440,6 +444,7 @@ class MemoryStore(MemoryFolding, MemoryDue, MemoryLeases):
         record = self._row(step.scope, step.kind, seen, old, at)
         self.records[step.scope, seen.id] = record
         self.raw[record.id] = outcome.raw
+        self.seen_by[record.id] = next(self._ids)
 
     def _told(self, outcome: Outcome, step: Step) -> Seen:
         """Return a reply as an item; of a known record it says nothing of mark and owner."""

@@ -1,76 +1,112 @@
-"""The agenda of the in-memory twin: what is due, and when."""
+"""The agenda in the in-memory twin: what is due, and when; `truckroll.store.due` in small."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+import msgspec
 
-from truckroll.store.due import RecipeAgenda, ScopeAgenda
+from truckroll.store.due import TRIES, RecipeAgenda, ScopeAgenda
+from truckroll.store.memory import MemoryStore
+from truckroll.sync.types import Hold
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
-    from truckroll.sync.ports import StoredScope
-    from truckroll.sync.types import Link
+    from truckroll.kit.contract import Page, Scope
+    from truckroll.model.records import Fields
+    from truckroll.store.pushes import Kept
+    from truckroll.sync.ports import PageResult, StoredScope
+    from truckroll.sync.types import RecordRow
+
+_NEWS = ("new", "changed", "gone", "unreadable")
+_replace = msgspec.structs.replace
 
 
-class MemoryDue:
-    """What `store.due.DueStore` does, in plain dictionaries. A part of `MemoryStore`.
+class MemoryDue(MemoryStore):
+    """The twin with its agenda, and with the pushes that make scopes due.
 
-    `stirred` are scopes whose news their recipes were not told yet; `woken` is called where
-    something becomes due.
+    `woken` is called whenever something becomes due, as the database's notification is sent.
     """
 
-    scopes: dict[int, StoredScope]
-    link_rows: dict[int, Link]
-    mirror_of: dict[int, int]
-
-    def __init__(self) -> None:
+    def __init__(self, *, recipe: int = 1, mirror: int = 1) -> None:
         super().__init__()
-        self.scope_rows: dict[int, ScopeAgenda] = {}
-        self.recipe_rows: dict[int, RecipeAgenda] = {}
-        self.stirred: set[int] = set()
         self.woken: Callable[[], None] = lambda: None
+        self.recipe, self.mirror = recipe, mirror
+        self.scope_rows: dict[int, ScopeAgenda] = {}
+        self.recipe_rows: dict[int, RecipeAgenda] = {recipe: RecipeAgenda()}
+        self.stirred: set[int] = set()
+        self.tries: dict[int, int] = {}
+        self.spendings: dict[tuple[int, date], int] = {}
+        self.pushes: dict[bytes, int] = {}
+        self.settings_count, self.watched = 1, 0
+
+    def put_scope(self, account: int, scope: Scope) -> StoredScope:
+        """Add a scope that is not read yet."""
+        stored = super().put_scope(account, scope)
+        self.scope_rows[stored.id] = ScopeAgenda()
+        return stored
+
+    # What becomes due
 
     async def make_due(self, scopes: Sequence[int], *, at: datetime, whole: bool = False) -> None:
         """Let scopes be read at an instant, or sooner if that was to be."""
         for id_ in scopes:
-            row = await self.scope_agenda(id_)
-            due_at = min(at, row.due_at) if row.due_at else at
-            self.scope_rows[id_] = replace(
-                row, due_at=due_at, asked=row.asked + 1, whole=row.whole or whole
+            row = self.scope_rows[id_]
+            self.scope_rows[id_] = _replace(
+                row, due_at=_sooner(row.due_at, at), asked=row.asked + 1, whole=row.whole or whole
             )
+        self.woken()
+
+    def doubt_scope(self, scope: int, at: datetime) -> None:
+        """Let a scope that is read be read whole."""
+        row = self.scope_rows[scope]
+        due_at = None if row.due_at is None else min(row.due_at, at)
+        self.scope_rows[scope] = _replace(row, whole=True, asked=row.asked + 1, due_at=due_at)
         self.woken()
 
     async def make_recipes_due(self, recipes: Sequence[int], *, at: datetime) -> None:
         """Let recipes be settled at an instant, or sooner if that was to be."""
         for id_ in recipes:
-            row = await self.recipe_agenda(id_)
-            due_at = min(at, row.due_at) if row.due_at else at
-            self.recipe_rows[id_] = replace(row, due_at=due_at, asked=row.asked + 1)
+            row = self.recipe_rows[id_]
+            self.recipe_rows[id_] = _replace(
+                row, due_at=_sooner(row.due_at, at), asked=row.asked + 1
+            )
         self.woken()
+
+    async def keep_push(self, delivery: bytes, scopes: Sequence[int], *, at: datetime) -> Kept:
+        """Keep a push once and make its scopes due; scopes that are not read are left alone."""
+        if delivery in self.pushes:
+            self.pushes[delivery] += 1
+            return "doubled"
+        self.pushes[delivery] = 0
+        await self.make_due([id_ for id_ in scopes if self.scope_rows[id_].due_at], at=at)
+        return "new"
 
     async def put_off(self, what: str, id_: int, *, at: datetime) -> None:
         """Let a `scope` or `recipe` that is due wait until an instant."""
         if what == "scope":
-            scope = await self.scope_agenda(id_)
+            scope = self.scope_rows[id_]
             if scope.due_at is not None and scope.due_at < at:
-                self.scope_rows[id_] = replace(scope, due_at=at)
-            return
-        recipe = await self.recipe_agenda(id_)
-        if recipe.due_at is not None and recipe.due_at < at:
-            self.recipe_rows[id_] = replace(recipe, due_at=at)
+                self.scope_rows[id_] = _replace(scope, due_at=at)
+        else:
+            recipe = self.recipe_rows[id_]
+            if recipe.due_at is not None and recipe.due_at < at:
+                self.recipe_rows[id_] = _replace(recipe, due_at=at)
+
+    # How reads and settlings went
 
     async def scope_agenda(self, scope: int) -> ScopeAgenda:
         """Return when a scope is read."""
-        return self.scope_rows.get(scope, ScopeAgenda())
+        return self.scope_rows[scope]
 
     async def scope_agendas(self, scopes: Sequence[int]) -> dict[int, ScopeAgenda]:
         """Return when scopes are read, by id."""
-        return {id_: await self.scope_agenda(id_) for id_ in scopes}
+        return {id_: self.scope_rows[id_] for id_ in scopes if id_ in self.scope_rows}
 
     async def scope_read(
         self,
@@ -86,20 +122,21 @@ class MemoryDue:
         emptied: int = 0,
         recipes: Sequence[int] = (),
     ) -> None:
-        """Note how a read went; who asked since `before` is not served by it."""
-        row = await self.scope_agenda(scope)
-        served = row.asked == before.asked
-        self.scope_rows[scope] = replace(
+        """Note how a read went and when the next is due."""
+        row = self.scope_rows[scope]
+        unasked = row.asked == before.asked
+        self.scope_rows[scope] = _replace(
             row,
-            due_at=next_at if served else row.due_at,
-            whole=row.whole and not (served and complete),
+            due_at=next_at if unasked else row.due_at,
+            whole=row.whole and not (unasked and complete),
             failures=failures,
             trouble=trouble,
             code=code,
             emptied=emptied,
             tried_at=at,
         )
-        if scope in self.stirred or (before.failures and not failures):
+        mended = bool(before.failures) and not failures
+        if scope in self.stirred or mended:
             self.stirred.discard(scope)
             await self.make_recipes_due(recipes, at=at)
 
@@ -107,10 +144,9 @@ class MemoryDue:
         self, account: int, *, until: datetime, trouble: str, code: str
     ) -> None:
         """Read none of an account's scopes before an instant."""
-        for id_, scope in self.scopes.items():
-            row = await self.scope_agenda(id_)
-            if scope.account == account and row.due_at is not None:
-                self.scope_rows[id_] = replace(
+        for id_, row in self.scope_rows.items():
+            if self.scopes[id_].account == account and row.due_at is not None:
+                self.scope_rows[id_] = _replace(
                     row,
                     due_at=max(row.due_at, until),
                     failures=max(row.failures, 1),
@@ -120,7 +156,7 @@ class MemoryDue:
 
     async def recipe_agenda(self, recipe: int) -> RecipeAgenda:
         """Return when a recipe is settled."""
-        return self.recipe_rows.get(recipe, RecipeAgenda())
+        return self.recipe_rows[recipe]
 
     async def recipe_settled(
         self,
@@ -132,68 +168,210 @@ class MemoryDue:
         failures: int = 0,
         trouble: str = "",
     ) -> None:
-        """Note how settling went; who asked since `before` is not served by it."""
-        row = await self.recipe_agenda(recipe)
+        """Note how settling went and when it is due next."""
+        row = self.recipe_rows[recipe]
         due_at = next_at if row.asked == before.asked else row.due_at
-        self.recipe_rows[recipe] = replace(
+        self.recipe_rows[recipe] = _replace(
             row, due_at=due_at, failures=failures, trouble=trouble, settled_at=at
         )
+
+    async def next_look(
+        self, recipe: int, mirror: int, *, at: datetime
+    ) -> tuple[bool, datetime | None]:
+        """Tell whether anything of a mirror waits already, and when the next is due."""
+        open_ones = await self.open_intents(recipe)
+        ours = [one for one in self.link_rows.values() if self.mirror_of[one.id] == mirror]
+        looks = [one.look_at for one in ours if one.look_at is not None]
+        waits = bool(open_ones) or any(look <= at for look in looks)
+        return waits, min((look for look in looks if look > at), default=None)
+
+    async def stumble(self, link: int, says: str, *, at: datetime, again: datetime) -> int:
+        """Note that planning a link failed by a fault of the hub; return how often in a row."""
+        del at
+        tries = self.tries[link] = self.tries.get(link, 0) + 1
+        hold = Hold(reason="stumbled", detail=says)
+        look_at = None if tries >= TRIES else again
+        self.hurried.discard(link)
+        held = _replace(self.link_rows[link], look_at=look_at, hold=hold.reason)
+        self.link_rows[link] = _replace(held, hold_detail=says)
+        return tries
 
     async def calm(self, scopes: Sequence[int]) -> None:
         """Forget that complete reads showed these scopes empty."""
         for id_ in scopes:
-            self.scope_rows[id_] = replace(await self.scope_agenda(id_), emptied=0)
+            self.scope_rows[id_] = _replace(self.scope_rows[id_], emptied=0)
+
+    # What the clock and settings make due
+
+    async def settings(self) -> int:
+        """Return the count of changes to what is installed."""
+        return self.settings_count
 
     async def watch(
         self, scopes: Sequence[int], settings: int, *, at: datetime, signed_out: str
     ) -> None:
         """Let exactly these scopes be read from now on."""
-        del settings
-        for id_ in self.scopes:
-            row = await self.scope_agenda(id_)
+        for id_, row in self.scope_rows.items():
             if id_ not in scopes:
-                self.scope_rows[id_] = replace(row, due_at=None)
+                self.scope_rows[id_] = _replace(row, due_at=None)
             elif row.due_at is None or row.code == signed_out:
                 failures = 0 if row.code == signed_out else row.failures
-                self.scope_rows[id_] = replace(
+                self.scope_rows[id_] = _replace(
                     row, due_at=at, asked=row.asked + 1, failures=failures
                 )
+        self.watched = settings
         self.woken()
+
+    async def clamp_due(self, *, at: datetime, longest: int) -> None:
+        """Let nothing wait longer than it is usually polled; what failed and recipes not at all."""
+        for id_, row in self.scope_rows.items():
+            poll = longest if row.poll_seconds is None else row.poll_seconds
+            last = at + timedelta(seconds=0 if row.failures else poll)
+            if row.due_at is not None and row.due_at > last:
+                self.scope_rows[id_] = _replace(row, due_at=at)
+        for id_, one in self.recipe_rows.items():
+            if one.due_at is not None and one.due_at > at:
+                self.recipe_rows[id_] = _replace(one, due_at=at, asked=one.asked + 1)
+
+    async def stale(self, *, before: datetime, most: int) -> list[tuple[int, int]]:
+        """Return scopes (with their account) last read completely before an instant."""
+        found = [
+            (self.scopes[id_].complete_at, id_)
+            for id_, row in self.scope_rows.items()
+            if row.due_at is not None and not row.whole and not row.failures
+        ]
+        old = sorted((at, id_) for at, id_ in found if at is not None and at < before)
+        return [(id_, self.scopes[id_].account) for _, id_ in old[:most]]
+
+    async def spend(self, account: int, day: date, calls: int) -> None:
+        """Count calls that a complete read of an account took."""
+        key = account, day
+        self.spendings[key] = self.spendings.get(key, 0) + calls
+
+    async def spent(self, account: int, day: date) -> int:
+        """Return how many calls the complete reads of an account took on a day."""
+        return self.spendings.get((account, day), 0)
+
+    async def timetable(self) -> list[object]:
+        """Return no rows: the twin has no timetable."""
+        return []
+
+    # What the planner is told besides the links
+
+    async def recent_writes(
+        self, links: Sequence[int], *, since: datetime
+    ) -> dict[int, list[Fields]]:
+        """Return what was written to the ends of these links since an instant, oldest first."""
+        found: dict[int, list[Fields]] = defaultdict(list)
+        for _, step, outcome, began in self.steps.values():
+            done = outcome is not None and outcome.kind == "done"
+            if done and step.op == "update" and step.link in links and began >= since:
+                found[step.end].append(step.fields)
+        return found
+
+    async def doubtful(self, recipe: int, *, since: datetime) -> frozenset[int]:
+        """Return no scopes: the twin knows one recipe."""
+        del recipe, since
+        return frozenset()
+
+    async def accepted(self, links: Sequence[int]) -> set[int]:
+        """Return no links: nobody accepts copies here."""
+        del links
+        return set()
+
+    async def came_before(
+        self, mirror: int, places: Sequence[tuple[int, str]], *, since: datetime
+    ) -> list[tuple[tuple[int, str], RecordRow]]:
+        """Return no records: the twin does not look for copies."""
+        del mirror, places, since
+        return []
+
+    # What stirs a scope, in the step that stores it
+
+    async def store_page(
+        self, scope: int, listing: int, kind: str, page: Page, *, at: datetime, keep_cursor: bool
+    ) -> PageResult:
+        """Store a page; what is news stirs the scope."""
+        done = await super().store_page(scope, listing, kind, page, at=at, keep_cursor=keep_cursor)
+        if any(getattr(done, name) for name in _NEWS):
+            self.stirred.add(scope)
+        return done
+
+    async def mark_gone(self, records: Sequence[int], *, at: datetime) -> None:
+        """Note proven absences; they stir their scopes."""
+        self.stirred |= {one.scope for one in self.records.values() if one.id in records}
+        await super().mark_gone(records, at=at)
+
+
+def _sooner(due_at: datetime | None, at: datetime) -> datetime:
+    return at if due_at is None else min(due_at, at)
 
 
 class MemoryDesk:
-    """What is due over all tenants of a simulated hub, as `errands.ports.Due` asks it."""
+    """What is due over all tenants of the twin; implements `errands.ports.Due`."""
 
-    def __init__(self, stores: Mapping[int, MemoryDue]) -> None:
+    def __init__(self, stores: Mapping[int, MemoryDue], now: Callable[[], datetime]) -> None:
         self._stores = stores
-        self._ticking = False
+        self._now = now
+        self.ticking = False
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[bool]:
-        """Be the only tick while the context lasts; False where another is."""
-        mine, self._ticking = not self._ticking, True
+        """Be the only tick of all processes while the context lasts."""
+        if self.ticking:
+            yield False
+            return
+        self.ticking = True
         try:
-            yield mine
+            yield True
         finally:
-            if mine:
-                self._ticking = False
+            self.ticking = False
 
     async def work(
         self, going: Sequence[tuple[str, int, int]], *, at: datetime, each: int
     ) -> list[tuple[str, int, int, int, datetime]]:
-        """Return what is due and not going: at most `each` of every tenant."""
-        found = []
-        for tenant, store in sorted(self._stores.items()):
-            theirs = [
+        """Return what is due and not going: kind, tenant, id, account (or 0), since when."""
+        busy, found = set(going), []
+        for tenant, store in self._stores.items():
+            rows = [
                 ("read", tenant, id_, store.scopes[id_].account, row.due_at)
                 for id_, row in store.scope_rows.items()
                 if row.due_at is not None and row.due_at <= at
             ]
-            theirs += [
-                ("settle", tenant, id_, 0, row.due_at)
-                for id_, row in store.recipe_rows.items()
-                if row.due_at is not None and row.due_at <= at
+            rows += [
+                ("settle", tenant, id_, 0, one.due_at)
+                for id_, one in store.recipe_rows.items()
+                if one.due_at is not None and one.due_at <= at
             ]
-            waiting = [one for one in theirs if one[:3] not in going]
-            found += sorted(waiting, key=lambda one: one[4])[:each]
+            free = [row for row in rows if row[:3] not in busy]
+            found += sorted(free, key=lambda row: row[4])[:each]
         return found
+
+    async def loose_recipes(self) -> list[tuple[int, int]]:
+        """Return tenant and recipe where links are due that no agenda has."""
+        now = self._now()
+        return [
+            (tenant, store.recipe)
+            for tenant, store in self._stores.items()
+            if store.recipe_rows[store.recipe].due_at is None
+            and any(
+                one.look_at is not None and one.look_at <= now for one in store.link_rows.values()
+            )
+        ]
+
+    async def restless(self) -> list[int]:
+        """Return the tenants whose settings changed since their scopes were worked out."""
+        return [
+            tenant
+            for tenant, store in self._stores.items()
+            if store.watched != store.settings_count
+        ]
+
+    async def rows(self, *, at: datetime, most: int) -> list[tuple[int, int]]:
+        """Return no rows: the twin has no timetable."""
+        del at, most
+        return []
+
+    async def tenants(self) -> list[int]:
+        """Return all tenants."""
+        return sorted(self._stores)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _WRITES = frozenset(
     {
         *("begin_listing", "store_page", "finish_listing", "set_cursor", "mark_gone", "adopt"),
-        *("regroup", "journal", "attach", "finish", "start_run", "scope_read", "recipe_settled"),
+        *("regroup", "journal", "attach", "finish", "start_run"),
+        *("scope_read", "recipe_settled", "stumble"),
     }
 )
 
@@ -32,6 +33,7 @@ class LeaseRow(msgspec.Struct):
     holder: str = ""
     until: datetime = datetime.min.replace(tzinfo=UTC)
     deaths: int = 0
+    hand: int = 0
 
 
 class MemoryLeases:
@@ -53,9 +55,12 @@ class MemoryLeases:
             if row.holder and row.until >= now and row.holder not in self.gone:
                 continue
             row.deaths = row.deaths + 1 if row.holder else 0
+            row.hand = row.hand if row.holder else 0
             row.epoch += 1
             row.holder, row.until = self.holder, now + timedelta(seconds=seconds)
-            taken.append(Lease(what=what, id=id_, epoch=row.epoch, deaths=row.deaths))
+            taken.append(
+                Lease(what=what, id=id_, epoch=row.epoch, deaths=row.deaths, hand=row.hand)
+            )
         return taken
 
     async def extend(self, leases: Sequence[Lease], *, seconds: float) -> list[Lease]:
@@ -70,6 +75,11 @@ class MemoryLeases:
         for one in leases:
             if self._is_held(one):
                 self.lease_rows[one.what, one.id].holder = ""
+
+    async def mark(self, lease: Lease, hand: int) -> None:
+        """Note what is in hand, for whoever takes over if this process dies of it; 0: nothing."""
+        if self.is_present(lease):
+            self.lease_rows[lease.what, lease.id].hand = hand
 
     def under(self, leases: Sequence[Lease]) -> Store:
         """Return the store as the holder of these leases has it."""

@@ -30,13 +30,15 @@ class Held(msgspec.Struct, frozen=True):
     series: str | None
     owned: bool
     problem: str
+    listing: int = 0
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """What comes of one item: what kind of news it is, and the row to be written.
 
     `row` is None where only the sight is noted. `stir` says that links that have the record must
-    be looked at, `live` by how much the scope's count of present records moves.
+    be looked at, `live` by how much the scope's count of present records moves. `doubtful`: it is
+    not known whether the item or what is held is the newer, and what is held stays.
     """
 
     news: News
@@ -44,15 +46,25 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     row: dict[str, Any] | None = None
     stir: bool = False
     live: int = 0
+    doubtful: bool = False
 
 
 def observe(
-    item: Item, held: Held | None, kind: str, orders: Iterator[int], *, reply: bool = False
+    item: Item,
+    held: Held | None,
+    kind: str,
+    orders: Iterator[int],
+    *,
+    reply: bool = False,
+    listing: int | None = None,
 ) -> Observed:
     """Compare an item with what is held of it; `orders` gives the next observation's number.
 
     A `reply` to a write says nothing of a known record's owner, and of its mark if it made it.
+    Where what is held was told by a reply since the item's `listing` began, the item is no news.
     """
+    if held is not None and listing is not None and held.listing > listing:
+        return Observed(news="same", held=held.id, doubtful=not _is_as_held(item, held))
     if isinstance(item, Missing):
         if held is None or held.state == "gone":
             return Observed(news="same")
@@ -67,6 +79,14 @@ def observe(
     if item.version is not None and item.version == held.version and held.state == state:
         return Observed(news="same", held=held.id)
     return _again(item, held, kind, state, orders)
+
+
+def _is_as_held(item: Item, held: Held) -> bool:
+    if isinstance(item, Missing):
+        return held.state == "gone"
+    if not isinstance(item, Seen) or (item.version, "live") != (held.version, held.state):
+        return False
+    return item.version is not None or not _differing(item, held)
 
 
 def _new(item: Seen | Unreadable, kind: str, state: str, order: int) -> Observed:
@@ -116,6 +136,13 @@ def _again(
     return Observed(
         news=news, held=held.id, row=row, stir=True, live=1 if held.state == "gone" else 0
     )
+
+
+def is_anew(held: Fields, merged: Fields, told: Fields | None) -> bool:
+    """Tell whether what is held is neither what a call was planned on nor what it was told."""
+    if all(same(held.get(name), value) for name, value in merged.items()) and merged:
+        return False
+    return told is None or any(not same(held.get(name), value) for name, value in told.items())
 
 
 def known_after(before: Fields, read: Fields) -> Fields:

@@ -12,8 +12,9 @@ from truckroll.kit.contract import Item, Seen
 from truckroll.model.records import Fields, decode_fields
 from truckroll.store.base import Base, Row, as_json, named_sql, retried, to_json, unique
 from truckroll.store.links import decode_field_holds, decode_holds, encode_holds
+from truckroll.store.observe import is_anew
 from truckroll.store.reading import SQL as READING
-from truckroll.store.reading import mark_gone, observe_items, touch
+from truckroll.store.reading import doubt, mark_gone, observe_items, touch
 from truckroll.store.story import write_story
 from truckroll.sync.ports import Counts, OpenStep
 from truckroll.sync.types import Hold, Note, Outcome, Step
@@ -84,11 +85,14 @@ class PerformingStore(Base):
             places = await cursor.fetchall()
             scopes = unique(row[1] for row in places)
             await cursor.execute(READING["lock_scopes"], {"scopes": scopes})
-            listings = {row[0]: row[2] async for row in cursor}
+            await cursor.execute(SQL["listing"])
+            row = await cursor.fetchone()
+            assert row is not None
             await cursor.execute(SQL["links"], {"ids": unique(row[0] for row in places)})
             links = {row[0]: _LinkRow(*row) async for row in cursor}
             finished = await _finished(cursor, outcomes)
-            await _observe(cursor, finished, links, listings, at)
+            await _doubt(cursor, finished, at)
+            await _observe(cursor, finished, links, row[0], at)
             await cursor.executemany(SQL["finish_end"], [_end_row(one) for one in finished])
             await cursor.executemany(SQL["finish_link"], _link_rows(finished, links, at))
             await cursor.executemany(SQL["finish_step"], [_step_row(one, at) for one in finished])
@@ -100,7 +104,10 @@ class PerformingStore(Base):
                 await write_story(cursor, lines, its_run, at)
 
     async def open_intents(self, recipe: int) -> list[OpenStep]:
-        """Return intents without an outcome (of runs that died, or unknown ones), by id."""
+        """Return intents without an outcome (of runs that died, or unknown ones), by id.
+
+        Those of links that were set aside after three tries are left out.
+        """
         async with self._transaction() as cursor:
             await cursor.execute(SQL["open_intents"], {"recipe": recipe})
             return [OpenStep(row[0], decode_step(row[1]), row[2], row[3]) async for row in cursor]
@@ -157,11 +164,34 @@ async def _finished(cursor: AsyncCursor[Row], outcomes: Sequence[Outcome]) -> li
     return found
 
 
+async def _doubt(cursor: AsyncCursor[Row], finished: Sequence[_Finished], at: datetime) -> None:
+    """Let scopes be read whole whose records were observed anew while the calls were out."""
+    told = {
+        one.outcome.step: one
+        for one in finished
+        if one.outcome.kind in ("done", "conflict", "gone")
+    }
+    if not told:
+        return
+    ids = [one.external_id for one in told.values()]
+    await cursor.execute(SQL["written"], {"ids": list(told), "external_ids": ids})
+    scopes = [row[1] async for row in cursor if _is_overtaken(told[row[0]], *row[2:])]
+    if scopes:
+        await doubt(cursor, unique(scopes), at=at)
+
+
+def _is_overtaken(one: _Finished, version: str | None, fields: bytes, seen_since: bool) -> bool:
+    """Tell whether a record was observed anew while a call was out."""
+    if version is None and one.outcome.version is None:
+        return seen_since or is_anew(decode_fields(fields), one.step.before, one.outcome.shown)
+    return version not in (one.step.version, one.outcome.version)
+
+
 async def _observe(
     cursor: AsyncCursor[Row],
     finished: Sequence[_Finished],
     links: Mapping[int, _LinkRow],
-    listings: Mapping[int, int],
+    listing: int,
     at: datetime,
 ) -> None:
     """Let the replies enter as observations; other links than the step's become due by them."""
@@ -172,7 +202,7 @@ async def _observe(
     stirred: list[int] = []
     own: set[tuple[int, int]] = set()
     for (scope, account, kind), seen in shown.items():
-        place = {"account": account, "scope": scope, "listing": listings[scope], "at": at}
+        place = {"account": account, "scope": scope, "listing": listing, "at": at}
         news = await observe_items(cursor, place, kind, [item for _, item in seen], reply=True)
         for (one, _), new in zip(seen, news, strict=True):
             if new.stir:
@@ -182,6 +212,7 @@ async def _observe(
     records = [one.record for one in removed if one.record is not None]
     if records:
         await mark_gone(cursor, records, at=at)
+        await cursor.execute(SQL["seen_gone"], {"ids": records, "listing": listing})
         stirred += records
         own |= {(one.record, one.step.link) for one in removed if one.record is not None}
     await touch(cursor, stirred, at=at, own=own)

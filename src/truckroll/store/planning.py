@@ -184,7 +184,7 @@ class PlanningStore(Base):
         async with self._transaction(fenced=True) as cursor:
             await cursor.execute(SQL["lock_links"], {"ids": [link]})
             await cursor.execute(SQL["attach"], {"link": link, "end": end, "record": record})
-            if cursor.rowcount:
+            if await cursor.fetchone() is not None:
                 await cursor.execute(SQL["attached"], {"link": link})
             (whole,) = await read_links(cursor, [link])
             return whole

@@ -105,7 +105,7 @@ class PushesStore(SubscriptionsStore):
         async with self._transaction(durable=False) as cursor:
             row = {"before": before, "odd_before": odd_before}
             await cursor.execute(SQL["prune"], row)
-            return cursor.rowcount
+            return int((await cursor.fetchall())[0][0])
 
 
 Key = tuple[int, bytes]

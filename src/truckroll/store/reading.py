@@ -93,6 +93,12 @@ class ReadingStore(Base):
             return {row[0]: row[1] async for row in cursor}
 
 
+async def doubt(cursor: AsyncCursor[Row], scopes: Sequence[int], *, at: datetime) -> None:
+    """Let scopes, which are locked, be read whole; wakes the tick."""
+    await cursor.execute(SQL["doubt"], {"scopes": list(scopes), "at": at})
+    await cursor.execute(SQL["wake"])
+
+
 async def observe_items(
     cursor: AsyncCursor[Row],
     place: Mapping[str, Any],
@@ -109,7 +115,13 @@ async def observe_items(
     await cursor.execute(SQL["held"], {**place, "ids": [item.id for item in items]})
     held = {row[1]: Held(*row) async for row in cursor}
     orders = await _orders(cursor, len(items))
-    seen = [observe(item, held.get(item.id), kind, orders, reply=reply) for item in items]
+    listing = None if reply else place["listing"]
+    seen = [
+        observe(item, held.get(item.id), kind, orders, reply=reply, listing=listing)
+        for item in items
+    ]
+    if any(one.doubtful for one in seen):
+        await doubt(cursor, [place["scope"]], at=place["at"])
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in seen:
         if one.row is not None:

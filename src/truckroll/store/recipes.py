@@ -11,10 +11,14 @@ from truckroll.sync.ports import Busy
 
 SQL = named_sql("recipes")
 LEASES = named_sql("leases")
+DUE = named_sql("due")
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of an installed recipe: its text, the accounts it is bound to, and choices."""
+    """A version of an installed recipe: its text, the accounts it is bound to, and choices.
+
+    `paused_at` is since when nothing of it is written, None where it is at work.
+    """
 
     id: int
     name: str
@@ -23,6 +27,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     bindings: dict[str, Any]
     choices: dict[str, Any]
     installed_at: datetime
+    paused_at: datetime | None = None
 
 
 class Overtaken(Exception):  # noqa: N818 -- named by what happened
@@ -91,6 +96,27 @@ class RecipesStore(Base):
             held = await cursor.fetchone()
             if held is None or held[0]:
                 raise Busy("A run of this recipe is at work. Wait until it is done.")
+
+    async def pause_recipe(self, name: str, *, at: datetime) -> bool:
+        """Let nothing of an installed recipe be written; False where it pauses already."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["pause"], {"name": name, "at": at})
+            return await cursor.fetchone() is not None
+
+    async def resume_recipe(self, name: str, *, at: datetime) -> bool:
+        """Let a paused recipe go on, due at an instant; False where it does not pause."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["resume"], {"name": name, "at": at})
+            went_on = await cursor.fetchone() is not None
+            await cursor.execute(DUE["wake"])
+        return went_on
+
+    async def is_paused(self, recipe: int) -> bool:
+        """Tell whether nothing of a recipe is to be written."""
+        async with self._transaction() as cursor:
+            await cursor.execute(SQL["paused"], {"recipe": recipe})
+            row = await cursor.fetchone()
+        return row is not None and bool(row[0])
 
     async def removed_recipes(self) -> list[Recipe]:
         """Return the last version of every recipe that was removed, by name."""
@@ -182,4 +208,5 @@ def _recipe(row: Row) -> Recipe:
         bindings=msgspec.json.decode(row[4]),
         choices=msgspec.json.decode(row[5]),
         installed_at=row[6],
+        paused_at=row[7],
     )

@@ -21,7 +21,10 @@ _outcomes = msgspec.json.Decoder(Outcome)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run of a recipe. `ended_at` is None while it is at work, or if its process died."""
+    """A run of a recipe. `ended_at` is None while it is at work, or if its process died.
+
+    As long as it has not ended `done` is how many writes are done, of `planned` in its summary.
+    """
 
     id: int
     recipe: int
@@ -29,6 +32,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     ended_at: datetime | None
     summary: dict[str, Any]
+    done: int = 0
 
 
 class RunsStore(Base):
@@ -61,6 +65,11 @@ class RunsStore(Base):
         async with self._transaction(durable=False) as cursor:
             await cursor.execute(SQL["close_run"], {"run": run})
 
+    async def plan_run(self, run: int, planned: int) -> None:
+        """Note how many writes a run has before it."""
+        async with self._transaction(durable=False) as cursor:
+            await cursor.execute(SQL["plan_run"], {"run": run, "planned": planned})
+
     async def end_run(self, run: int, summary: Mapping[str, Any]) -> None:
         """Close a run with its counts."""
         async with self._transaction(durable=False) as cursor:
@@ -84,6 +93,7 @@ class RunsStore(Base):
                     started_at=row[3],
                     ended_at=row[4],
                     summary=msgspec.json.decode(row[5]) if row[5] is not None else {},
+                    done=row[6],
                 )
                 async for row in cursor
             ]

@@ -82,6 +82,14 @@ class StoriesStore(Base):
             await cursor.execute(query, {"ref": ref, "limit": limit})
             return [record_row(row) async for row in cursor]
 
+    async def records_numbered(self, number: str, scopes: Sequence[int]) -> list[RecordRow]:
+        """Return the live records of these scopes with a number, without regard to case."""
+        row = {"number": number, "scopes": list(scopes), "limit": 100}
+        async with self._transaction() as cursor:
+            query = SQL["records_numbered"].replace(b"{record}", RECORD)
+            await cursor.execute(query, row)
+            return [record_row(row) async for row in cursor]
+
     async def numbers_like(self, ref: str, *, limit: int = _MOST) -> list[str]:
         """Return numbers of records that begin as `ref` does, without regard to case."""
         async with self._transaction() as cursor:

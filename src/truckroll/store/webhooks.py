@@ -124,7 +124,7 @@ class WebhooksStore(Base):
         """Remove an endpoint with its deliveries; False where there is none."""
         async with self._transaction() as cursor:
             await cursor.execute(SQL["remove_endpoint"], {"id": endpoint})
-            return cursor.rowcount > 0
+            return await cursor.fetchone() is not None
 
     async def test_event(self, endpoint: int, *, at: datetime) -> int | None:
         """Make an event for one endpoint alone; return the delivery, None where there is none."""
@@ -185,7 +185,7 @@ class WebhooksStore(Base):
         """Go on with an endpoint: what waits is delivered; False where there is none."""
         async with self._transaction() as cursor:
             await cursor.execute(SQL["resume_endpoint"], {"id": endpoint})
-            found = cursor.rowcount > 0
+            found = await cursor.fetchone() is not None
             await cursor.execute(SQL["resume_deliveries"], {"id": endpoint, "at": at})
         return found
 
@@ -196,13 +196,18 @@ class WebhooksStore(Base):
             return await cursor.fetchone() is not None
 
     async def deliveries(
-        self, *, endpoint: int | None = None, id_: int | None = None, limit: int = 50
+        self,
+        *,
+        endpoint: int | None = None,
+        id_: int | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[Delivery]:
-        """Return the delivery log, the newest first."""
+        """Return the delivery log, the newest first, of ids below `before`."""
         names = Delivery.__struct_fields__
         async with self._transaction() as cursor:
-            row = {"endpoint": endpoint, "id": id_, "limit": limit}
-            await cursor.execute(SQL["deliveries"], row)
+            place = {"endpoint": endpoint, "id": id_, "before": before, "limit": limit}
+            await cursor.execute(SQL["deliveries"], place)
             return [Delivery(**dict(zip(names, row, strict=True))) async for row in cursor]
 
     async def reseal_endpoints(self, keyring: Keyring) -> int:

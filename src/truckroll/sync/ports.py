@@ -218,13 +218,14 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """The right to work on something alone: a `recipe` to run, a `scope` to read.
 
     Each taking has a new `epoch`; `deaths` counts how often in a row it was taken from a holder
-    that had not given it up.
+    that had not given it up. `hand` is what that holder said that it had in hand (`mark`).
     """
 
     what: str
     id: int
     epoch: int
     deaths: int = 0
+    hand: int = 0
 
 
 class Fenced(Exception):  # noqa: N818 -- it is no fault: another process went on with the work
@@ -251,6 +252,10 @@ class Leases(Protocol):
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """Give up those that are still ours."""
+        ...
+
+    async def mark(self, lease: Lease, hand: int) -> None:
+        """Note what is in hand, for whoever takes over if this process dies of it; 0: nothing."""
         ...
 
     def under(self, leases: Sequence[Lease]) -> "Store":

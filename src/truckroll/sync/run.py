@@ -21,6 +21,7 @@ from truckroll.sync.match import Matcher, coarse_keys
 from truckroll.sync.perform import Hand, Performer, look_up
 from truckroll.sync.plan import plan
 from truckroll.sync.read import ScopeReport, read_scope
+from truckroll.sync.side_by_side import perform_one_by_one, perform_together
 from truckroll.sync.types import End, Link
 from truckroll.sync.undo import Done, plan_undo
 
@@ -52,7 +53,9 @@ class Job:
     `fold` gives the key by which source records are put together, where the mirror folds. Each
     call that writes is made within `guard`. `stumbled` hears of a link that cannot be planned by
     a fault of ours, and the others go on; without it the fault is raised. `slots` is asked
-    before a visit is placed in somebody's time, where overlaps are refused.
+    before a visit is placed in somebody's time, where overlaps are refused. `marked` is told of
+    each link before it is worked on, and of 0 after it; they are then worked on one by one.
+    `enough` is asked before each batch is begun, and tells whether the rest waits for another run.
     """
 
     recipe: int
@@ -71,6 +74,8 @@ class Job:
     slots: Slots | None = None
     guard: Guard = contextlib.nullcontext
     stumbled: Callable[[Link, Exception], Awaitable[None]] | None = None
+    marked: Callable[[int], Awaitable[None]] | None = None
+    enough: Callable[[], Awaitable[bool]] | None = None
 
 
 def under(job: Job, held: Held) -> Job:
@@ -83,7 +88,8 @@ class Report:
     """What a pass found and did: `steps` were planned, `done` were carried out.
 
     `stopped_accounts` were left alone, with the reason; those in `signed_out` need a sign-in.
-    `due_since` is when the links became due whose writes are on their way.
+    `due_since` is when the links became due whose writes are on their way. `cut` says that the
+    rest waits for another run.
     """
 
     scopes: list[ScopeReport] = field(default_factory=list)
@@ -96,6 +102,7 @@ class Report:
     stopped_accounts: dict[int, str] = field(default_factory=dict)
     signed_out: frozenset[int] = frozenset()
     due_since: dict[int, datetime | None] = field(default_factory=dict)
+    cut: bool = False
 
     @property
     def waiting(self) -> frozenset[int]:
@@ -156,11 +163,15 @@ async def recover(job: Job) -> None:
     for opened in await job.store.open_intents(job.recipe):
         hand, scope = job.hands.get(opened.step.account), scopes.get(opened.step.scope)
         if hand is not None and scope is not None:
+            if job.marked is not None:
+                await job.marked(opened.step.link)
             says = (
                 f"The answer of {hand.label} to a write was lost; it is looked up before anything "
                 "is tried again."
             )
             outcomes.append(await look_up(hand, scope, opened, says, now=job.now))
+    if job.marked is not None:
+        await job.marked(0)
     if outcomes:
         await job.store.finish(0, outcomes, at=job.now())
 
@@ -209,10 +220,14 @@ async def _decided(job: Job, links: Sequence[Link], ctx: Context) -> list[Decisi
         return list(plan(links, ctx))
     decisions: list[Decision] = []
     for link in links:
+        if job.marked is not None:
+            await job.marked(link.id)
         try:
             decisions += plan([link], ctx)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this link's alone
             await job.stumbled(link, error)
+    if job.marked is not None:
+        await job.marked(0)
     return decisions
 
 
@@ -395,28 +410,16 @@ async def perform(
     for _ in range(ROUNDS):
         batches = _again(foreseen) if foreseen is not None else _plans(job, report)
         foreseen = None
-        queue: asyncio.Queue[list[OpenStep] | None] = asyncio.Queue(maxsize=1)
-        room = asyncio.Semaphore(2)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_feed(job, run, report, batches, queue))
-            while (opened := await queue.get()) is not None:
-                report.steps.extend(one.step for one in opened)
-                await room.acquire()
-                group.create_task(_perform_batch(performer, opened, room))
-        if not report.outcomes["conflict"] and not report.outcomes["gone"]:
+        ready = _journalled(job, run, report, batches)
+        if job.marked is None:
+            await perform_together(performer, ready)
+        else:
+            await perform_one_by_one(performer, ready, job.marked)
+        if report.cut or (not report.outcomes["conflict"] and not report.outcomes["gone"]):
             break
     stopped = performer.stopped
     report.stopped_accounts = {key: error.says for key, error in stopped.items()}
     report.signed_out = frozenset(k for k, error in stopped.items() if isinstance(error, SignIn))
-
-
-async def _perform_batch(
-    performer: Performer, opened: list[OpenStep], room: asyncio.Semaphore
-) -> None:
-    try:
-        await performer.perform(opened)
-    finally:
-        room.release()
 
 
 async def undo(job: Job, undone: int, run: int, report: Report) -> None:
@@ -467,24 +470,20 @@ async def _again(batches: list[list[Decision]]) -> AsyncIterator[list[Decision]]
         yield batch
 
 
-async def _feed(
-    job: Job,
-    run: int,
-    report: Report,
-    batches: AsyncIterator[list[Decision]],
-    queue: asyncio.Queue[list[OpenStep] | None],
-) -> None:
+async def _journalled(
+    job: Job, run: int, report: Report, batches: AsyncIterator[list[Decision]]
+) -> AsyncIterator[list[OpenStep]]:
+    """Journal batches of decisions, and yield the steps of each that are to be performed."""
     at = job.now()
-    try:
-        async for decisions in batches:
-            opened = await job.store.journal(run, decisions, at=at)
-            report.due_since |= {
-                step.link: one.link.look_at for one in decisions for step in one.steps
-            }
-            report.decisions.extend(
-                msgspec.structs.replace(one, steps=()) for one in decisions if one.holds
-            )
-            if opened:
-                await queue.put(opened)
-    finally:
-        await queue.put(None)
+    async for decisions in batches:
+        report.cut = job.enough is not None and await job.enough()
+        if report.cut:
+            return
+        opened = await job.store.journal(run, decisions, at=at)
+        report.due_since |= {step.link: one.link.look_at for one in decisions for step in one.steps}
+        report.decisions.extend(
+            msgspec.structs.replace(one, steps=()) for one in decisions if one.holds
+        )
+        if opened:
+            report.steps.extend(one.step for one in opened)
+            yield opened

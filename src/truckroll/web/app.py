@@ -16,6 +16,7 @@ from litestar.types import ControllerRouterHandler, Message, Scope
 from truckroll.app.hub import utc_now
 from truckroll.store.open import Stores
 from truckroll.web.api import v1
+from truckroll.web.door import FAILURES_A_MINUTE, Door
 from truckroll.web.problems import HANDLERS
 from truckroll.web.sign_in import TENANT, note_refused
 from truckroll.web.work import Work
@@ -46,14 +47,24 @@ def make_app(
     routers: Sequence[ControllerRouterHandler] = (),
     now: Callable[[], datetime] = utc_now,
     calls_a_minute: int = CALLS_A_MINUTE,
+    failures_a_minute: int = FAILURES_A_MINUTE,
     patience: float = PATIENCE_SECONDS,
+    public: str = "",
 ) -> Litestar:
     """Return the application over open stores; `routers` are served beside the API.
 
-    `home` is the hub's. A call waits `patience` seconds for a run before it answers 202.
+    `home` is the hub's, `public` its public address, for pushes, or "". A call waits `patience`
+    seconds for a run before it answers 202.
     """
     work = Work(patience)
-    state: dict[str, Any] = {"stores": stores, "home": home, "now": now, "work": work}
+    state: dict[str, Any] = {
+        "stores": stores,
+        "home": home,
+        "now": now,
+        "work": work,
+        "public": public,
+        "door": Door(now, most=failures_a_minute),
+    }
 
     @asynccontextmanager
     async def working(_: Litestar) -> AsyncIterator[None]:

@@ -28,9 +28,8 @@ _SAYS = {
     "  Authorization: Bearer tkr_…",
     HTTPStatus.NOT_FOUND: NOT_HERE,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body of the call is too large.",
-    HTTPStatus.TOO_MANY_REQUESTS: "This token was used too often; wait as long as the header"
-    " RateLimit-Reset says.",
 }
+_TOO_OFTEN = "This token was used too often; wait as long as the header RateLimit-Reset says."
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,6 +79,9 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Pro
         return problem(status, f"This address does not take {request.method}.", headers=headers)
     if status in _SAYS:
         return problem(status, _SAYS[HTTPStatus(status)], headers=headers)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        own = error.detail != HTTPStatus(status).phrase
+        return problem(status, error.detail if own else _TOO_OFTEN, headers=headers)
     errors = [_slip(one) for one in error.extra or [] if isinstance(one, dict)]
     says = "The call cannot be understood." if status == HTTPStatus.BAD_REQUEST else error.detail
     return problem(status, says if errors else _sentence(error.detail), errors=errors)

@@ -16,6 +16,8 @@ from truckroll.web.health import health_router
 from truckroll.web.pushes import push_door
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litestar import Litestar
 
     from truckroll.app.up import Serving
@@ -40,6 +42,7 @@ async def serve_web(
             health_router(serving.stores, serving.meter, token=token, now=serving.resident.now),
         ],
         now=serving.resident.now,
+        public=serving.public,
     )
     try:
         await serve(app, listening, stop, lambda: started.set_result(address))
@@ -48,12 +51,12 @@ async def serve_web(
 
 
 async def serve(
-    app: Litestar, listening: socket.socket, stop: asyncio.Event, started: object = None
+    app: Litestar, listening: socket.socket, stop: asyncio.Event, started: Callable[[], None]
 ) -> None:
-    """Serve an application on a socket until `stop` is set. Signals stay the caller's.
+    """Serve an application on a socket until `stop` is set; `started` is called once it answers.
 
     No access log is written, since addresses and headers may hold secrets, and nobody is told
-    what serves. Answers 503 where too many call at once.
+    what serves. Signals stay the caller's. Answers 503 where too many call at once.
     """
     config = uvicorn.Config(
         app,
@@ -71,7 +74,7 @@ async def serve(
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 -- uvicorn has no event
             await asyncio.sleep(0.01)
-        if server.started and callable(started):
+        if server.started:
             started()
         await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:

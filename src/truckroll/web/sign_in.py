@@ -1,5 +1,6 @@
 """Who calls: a token becomes a caller with rights, in one tenant."""
 
+import hashlib
 from typing import Any
 
 from litestar import Request
@@ -33,18 +34,27 @@ class SignIn(AbstractAuthenticationMiddleware):
     """
 
     async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
-        """Return the caller; raises 401 without a good token, 404 for a tenant not given to it."""
-        scheme, _, secret = connection.headers.get("Authorization", "").partition(" ")
-        if scheme.casefold() != "bearer" or not secret.startswith(PREFIX):
-            raise NotAuthorizedException
+        """Return the caller; raises 401 without a good token, 404 for a tenant not given to it.
+
+        Raises 429 where too many sign-ins from its address failed.
+        """
         state = connection.app.state
+        address = connection.client.host if connection.client is not None else ""
+        scheme, _, secret = connection.headers.get("Authorization", "").partition(" ")
+        digest = hashlib.sha256(secret.encode()).digest()
+        state.door.ask(address, digest)
+        if scheme.casefold() != "bearer" or not secret.startswith(PREFIX):
+            state.door.failed(address, digest)
+            raise NotAuthorizedException
         wanted = connection.headers.get(TENANT, "")
         try:
             found = await caller(state.stores.of(FIRST), secret, wanted, state.now())
         except TroubleError as error:
             raise NotFoundException from error
         if found is None:
+            state.door.failed(address, digest)
             raise NotAuthorizedException
+        state.door.passed(digest)
         return AuthenticationResult(user=found, auth=found.token)
 
 

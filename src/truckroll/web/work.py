@@ -19,6 +19,11 @@ class Work:
         self._patience = patience
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @property
+    def patience(self) -> float:
+        """How many seconds a call waits."""
+        return self._patience
+
     async def do(self, begin: Callable[[Callable[[int], None]], Coroutine[Any, Any, T]]) -> T | int:
         """Return what the work comes to, or its run's number where it takes longer.
 

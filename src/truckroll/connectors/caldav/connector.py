@@ -1,6 +1,7 @@
 """The connector for CalDAV servers: iCloud, Nextcloud, Radicale, Cyrus, Fastmail and others."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from truckroll.connectors.caldav import discovery, reads, sync, wire, writes
 from truckroll.connectors.caldav.site import base_url, has_apples_ways
@@ -68,4 +69,5 @@ CALDAV = Connector(
     transport=transport,
     scopes=discovery.scopes,
     resources={APPOINTMENTS.kind: APPOINTMENTS},
+    poll=timedelta(minutes=2),
 )

@@ -6,6 +6,7 @@ Every fact about the forms of files stands in docs/connectors/file.md.
 import asyncio
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 
 from truckroll.connectors.file.listing import listing, open_table, path_of, read
 from truckroll.connectors.file.wire import TEXTS
@@ -80,4 +81,5 @@ FILE = Connector(
         )
     },
     facts={"delay": "seconds: the file is looked at on every pass", "push": "none"},
+    poll=timedelta(seconds=10),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from truckroll.connectors.google_calendar import (
     calendars,
@@ -227,6 +228,7 @@ GOOGLE_CALENDAR = Connector(
     consent=consent,
     resources={APPOINTMENTS.kind: APPOINTMENTS},
     push=channels.PUSH,
+    poll=timedelta(minutes=1),
 )
 
 GOOGLE_WORKSPACE = Connector(
@@ -238,4 +240,5 @@ GOOGLE_WORKSPACE = Connector(
     scopes=calendars.organisation,
     resources={APPOINTMENTS.kind: replace(APPOINTMENTS, concurrency=_MOST_WAITING)},
     push=channels.PUSH,
+    poll=timedelta(minutes=1),
 )

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -291,4 +291,5 @@ ICAL_FEED = Connector(
         )
     },
     facts={"push": "none: feeds are polled", "refresh": "the cursor's `refresh`, in seconds"},
+    poll=timedelta(minutes=15),
 )

@@ -5,6 +5,7 @@ Every fact about the vendor stands in docs/connectors/servicetitan.md.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from truckroll.connectors.servicetitan import creates, listing, pushes, reads, removing, writes
 from truckroll.connectors.servicetitan.calls import get, path
@@ -188,4 +189,5 @@ SERVICETITAN = Connector(
     scopes=scopes,
     resources={APPOINTMENTS.kind: APPOINTMENTS},
     push=pushes.PUSH,
+    poll=timedelta(seconds=30),
 )

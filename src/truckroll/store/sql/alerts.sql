@@ -61,7 +61,7 @@ insert into alert_channel (id, name, kind, sealed, key_id, added_at)
 values (%(id)s, %(name)s, %(kind)s, %(sealed)s, %(key_id)s, %(at)s)
 
 -- name: remove_channel
-delete from alert_channel where name = %(name)s
+delete from alert_channel where name = %(name)s returning id
 
 -- name: reseal_channel
 update alert_channel set sealed = %(sealed)s, key_id = %(key_id)s where id = %(id)s

@@ -42,7 +42,9 @@ select pg_notify('truckroll_due', '')
 
 -- name: scope_troubles
 select id, asked, whole, failures, trouble, trouble_code, emptied, poll_seconds, due_at, tried_at,
-  trace
+  trace, exists (select from subscription s
+    where s.account = scope.account and s.scope = scope.id and s.state = 'live'
+      and (s.expires_at is null or s.expires_at > now()))
 from scope where id = any(%(scopes)s::bigint[])
 
 -- name: scope_read
@@ -64,6 +66,7 @@ update recipe r set due_at = least(coalesce(r.due_at, %(at)s), %(at)s), asked = 
   trace = coalesce(nullif(told.trace, ''), r.trace),
   pushed_at = least(r.pushed_at, told.pushed_at)
 from told where r.id = any(%(recipes)s::bigint[])
+returning r.id
 
 -- name: pause_account
 update scope set due_at = greatest(due_at, %(until)s), failures = greatest(failures, 1),
@@ -104,8 +107,11 @@ update scope set due_at = null where due_at is not null and not id = any(%(scope
 update workspace set watched = %(settings)s
 
 -- name: clamp
-update scope set due_at = %(at)s where due_at is not null and failures = 0
-  and due_at > %(at)s + make_interval(secs => coalesce(poll_seconds, %(longest)s))
+update scope set due_at = %(at)s where due_at > %(at)s + make_interval(
+  secs => case when failures > 0 then 0 else coalesce(poll_seconds, %(longest)s) end)
+
+-- name: clamp_recipes
+update recipe set due_at = %(at)s, asked = asked + 1 where due_at > %(at)s
 
 -- name: set_poll
 update scope set poll_seconds = %(seconds)s, asked = asked + 1,
@@ -126,7 +132,7 @@ on conflict (tenant, account, day) do update set calls = spent.calls + excluded.
 select coalesce(sum(calls), 0)::bigint from spent where account = %(account)s and day = %(day)s
 
 -- name: stumble
-update link set tries = tries + 1, holds = %(holds)s, due = false,
-  look_at = case when tries + 1 >= %(most)s then null else %(again)s end
+update link set tries = tries + %(more)s, holds = %(holds)s, due = false,
+  look_at = case when tries + %(more)s >= %(most)s then null else %(again)s end
 where id = %(link)s
 returning tries

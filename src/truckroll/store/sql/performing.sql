@@ -12,6 +12,21 @@ select id, record, base, given, holds from link_end where id = any(%(ends)s::big
 -- name: links
 select id, key, holds from link where id = any(%(ids)s::bigint[]) order by id for update
 
+-- name: listing
+-- What a reply shows is newer than what a listing that is going on began with.
+select nextval('listing')
+
+-- name: seen_gone
+update record set listing = %(listing)s where id = any(%(ids)s::bigint[])
+
+-- name: written
+-- The records of calls as they are held, and whether they were seen since the call was journalled.
+select w.step, r.scope, r.version, r.fields, r.seen_at > s.opened_at
+from unnest(%(ids)s::bigint[], %(external_ids)s::text[]) w (step, external_id)
+join step s on s.id = w.step
+join link_end e on e.id = s.link_end
+join record r on r.scope = e.scope and r.external_id = w.external_id
+
 -- name: finish_step
 update step set open = %(open)s, kind = %(kind)s, outcome = %(outcome)s, done_at = %(done_at)s
 where id = %(step)s
@@ -42,7 +57,9 @@ on conflict (tenant, at, recipe, account, scope, removal, status)
 do update set writes = tally.writes + excluded.writes
 
 -- name: open_intents
-select id, step, raw, opened_at from step where recipe = %(recipe)s and open order by id
+-- A link that is set aside is left alone whole: what it needs to be looked up may be what killed.
+select s.id, s.step, s.raw, s.opened_at from step s join link l on l.id = s.link
+where s.recipe = %(recipe)s and s.open and l.tries < 3 order by s.id
 
 -- name: counts_scope
 select removal, status, sum(writes)::bigint from tally
@@ -78,11 +95,14 @@ order by done_at, id
 -- name: start_run
 insert into run (recipe, kind, pid) values (%(recipe)s, %(kind)s, %(pid)s) returning id
 
+-- name: plan_run
+update run set summary = json_build_object('planned', %(planned)s::bigint) where id = %(run)s
+
 -- name: end_run
 update run set ended_at = now(), summary = %(summary)s where id = %(run)s
 
 -- name: close_run
-update run set ended_at = now() where id = %(run)s and ended_at is null
+update run set ended_at = now(), summary = null where id = %(run)s and ended_at is null
 
 -- name: steps_done
 select id from step where run = %(run)s order by done_at nulls last, id
@@ -91,7 +111,9 @@ select id from step where run = %(run)s order by done_at nulls last, id
 select id, step, outcome from step where id = any(%(ids)s::bigint[])
 
 -- name: runs
-select id, recipe, kind, started_at, ended_at, summary from run
+select id, recipe, kind, started_at, ended_at, summary, case when ended_at is null then (
+  select count(*) from step s where s.run = run.id and s.kind = 'done') else 0 end
+from run
 where (%(recipe)s::bigint is null or recipe = %(recipe)s)
   and (%(before)s::bigint is null or id < %(before)s)
 order by id desc limit %(limit)s

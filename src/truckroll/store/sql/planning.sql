@@ -192,6 +192,7 @@ select recipe from mirror where id = %(mirror)s
 update link_end e set record = r.id, external_id = r.external_id, state = 'live'
 from record r where e.id = %(end)s and e.link = %(link)s and r.id = %(record)s
   and r.scope = e.scope and e.record is null
+returning e.id
 
 -- name: attached
 update link set row = row + 1, due = true, look_at = coalesce(look_at, now())

@@ -70,6 +70,10 @@ select subscription, number, reason, raw from push_odd
 where subscription = %(subscription)s order by delivery, number limit %(limit)s
 
 -- name: prune
-delete from push where at < %(before)s
-  and (at < %(odd_before)s or not exists (
-    select from push_odd o where o.subscription = push.subscription and o.delivery = push.delivery))
+with pruned as (
+  delete from push where at < %(before)s
+    and (at < %(odd_before)s or not exists (
+      select from push_odd o
+      where o.subscription = push.subscription and o.delivery = push.delivery))
+  returning 1)
+select count(*) from pruned

@@ -14,7 +14,7 @@ order by id for no key update
 -- for a range in order, and not for one value, leaves the index by external_id as the only choice.
 select r.* from unnest(%(ids)s::text[]) wanted (id)
 cross join lateral (
-  select id, external_id, state, version, fields, changed, mark, series, owned, problem
+  select id, external_id, state, version, fields, changed, mark, series, owned, problem, listing
   from record where scope = %(scope)s and external_id between wanted.id and wanted.id
   order by external_id limit 1) r
 
@@ -63,6 +63,15 @@ update scope set live = live + %(by)s where id = %(scope)s
 -- name: stir
 -- Told with the change itself: a process that dies right after it leaves the word behind.
 update scope set stirred = true where id = any(%(scopes)s::bigint[]) and not stirred
+
+-- name: doubt
+-- It is not known which of two observations is the newer one: the scope is read whole.
+update scope set whole = true, asked = asked + 1,
+  due_at = case when due_at is null then null else least(due_at, %(at)s) end
+where id = any(%(scopes)s::bigint[])
+
+-- name: wake
+select pg_notify('truckroll_due', '')
 
 -- name: move_cursor
 update scope set cursor = %(cursor)s where id = %(scope)s

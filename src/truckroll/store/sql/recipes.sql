@@ -13,16 +13,28 @@ returning version
 update recipe set version = %(version)s, removed_at = null where id = %(recipe)s
 
 -- name: recipes
-select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at
+select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at, r.paused_at
 from recipe r join recipe_version v on v.recipe = r.id and v.version = r.version
 where (%(name)s::text is null or r.name = %(name)s) and (r.removed_at is not null) = %(removed)s
 order by r.name
 
 -- name: remove
-update recipe set removed_at = now() where name = %(name)s and removed_at is null returning id
+update recipe set removed_at = now(), paused_at = null
+where name = %(name)s and removed_at is null returning id
+
+-- name: pause
+update recipe set paused_at = %(at)s
+where name = %(name)s and removed_at is null and paused_at is null returning id
+
+-- name: resume
+update recipe set paused_at = null, asked = asked + 1, due_at = least(due_at, %(at)s)
+where name = %(name)s and removed_at is null and paused_at is not null returning id
+
+-- name: paused
+select paused_at is not null from recipe where id = %(recipe)s
 
 -- name: history
-select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at
+select r.id, r.name, v.version, v.toml, v.bindings, v.choices, v.installed_at, r.paused_at
 from recipe r join recipe_version v on v.recipe = r.id
 where r.name = %(name)s
 order by v.version

@@ -54,6 +54,11 @@ values (%(link)s, %(end)s, %(field)s, %(answer)s, %(by)s, %(at)s)
 select distinct link from answer
 where link = any(%(links)s::bigint[]) and link_end = 0 and answer = 'accept'
 
+-- name: records_numbered
+select {record} from record r
+where r.number = lower(%(number)s) and r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'
+order by r.begins, r.id limit %(limit)s
+
 -- name: appointments_between
 select {record} from record r
 where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'

@@ -11,7 +11,7 @@ select e.id, e.url, e.types, e.private, e.sealed, e.key_id, e.added_at, e.paused
 from webhook_endpoint e order by e.id
 
 -- name: remove_endpoint
-delete from webhook_endpoint where id = %(id)s
+delete from webhook_endpoint where id = %(id)s returning id
 
 -- name: reseal_endpoint
 update webhook_endpoint set sealed = %(sealed)s, key_id = %(key_id)s where id = %(id)s
@@ -53,7 +53,7 @@ where id = %(id)s and paused_at is null
 update webhook_delivery set next_at = null where endpoint = %(id)s and next_at is not null
 
 -- name: resume_endpoint
-update webhook_endpoint set paused_at = null, paused_why = '' where id = %(id)s
+update webhook_endpoint set paused_at = null, paused_why = '' where id = %(id)s returning id
 
 -- name: resume_deliveries
 update webhook_delivery set next_at = %(at)s, first_at = null, attempts = 0
@@ -71,6 +71,7 @@ select d.id, d.endpoint, v.key, v.type, v.at, d.attempts, d.next_at, d.last_at, 
 from webhook_delivery d join webhook_event v on v.id = d.event
 where (%(endpoint)s::bigint is null or d.endpoint = %(endpoint)s)
   and (%(id)s::bigint is null or d.id = %(id)s)
+  and (%(before)s::bigint is null or d.id < %(before)s)
 order by d.id desc limit %(limit)s
 
 -- name: last_delivered

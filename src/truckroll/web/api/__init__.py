@@ -4,7 +4,18 @@ from litestar import Router
 from litestar.di import Provide
 from litestar.middleware.rate_limit import RateLimitConfig
 
-from truckroll.web.api import access, passes, recipes, records, systems
+from truckroll.web.api import (
+    access,
+    clock,
+    notices,
+    offers,
+    own,
+    passes,
+    recipes,
+    records,
+    signs,
+    systems,
+)
 from truckroll.web.once import Once
 from truckroll.web.sign_in import SignIn, allowed, hub_of
 
@@ -25,6 +36,11 @@ def v1(calls_a_minute: int) -> Router:
             *recipes.ROUTES,
             *passes.ROUTES,
             *records.ROUTES,
+            *offers.ROUTES,
+            *clock.ROUTES,
+            *notices.ROUTES,
+            *signs.ROUTES,
+            *own.ROUTES,
         ],
         middleware=[SignIn, limit.middleware, Once()],
         guards=[allowed],

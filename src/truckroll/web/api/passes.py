@@ -20,7 +20,7 @@ from truckroll.web.problems import in_path
 from truckroll.web.routes import does, shows
 from truckroll.web.sign_in import HubOf
 
-_GOES_ON = {
+GOES_ON = {
     202: ResponseSpec(RunView, generate_examples=False, description="it goes on; ask for the run")
 }
 
@@ -44,7 +44,7 @@ async def make_plan(hub: HubOf, data: JSONBody[Planned]) -> PassView:
     return await passes.plan(hub, data.recipe)
 
 
-@does("/runs", Right.APPLY, summary="Write what is planned", responses=_GOES_ON)
+@does("/runs", Right.APPLY, summary="Write what is planned", responses=GOES_ON)
 async def start_run(
     request: Request[Caller, int, Any], hub: HubOf, data: JSONBody[Applied]
 ) -> Response[PassView]:
@@ -52,7 +52,7 @@ async def start_run(
     done = await request.app.state.work.do(
         lambda started: passes.apply(hub, data.recipe, confirmed=data.confirmed, started=started)
     )
-    return await _ran(hub, done)
+    return await ran(hub, done)
 
 
 @shows("/runs", Right.SEE_RECORDS, summary="Runs")
@@ -80,7 +80,7 @@ async def list_steps(
     return page(found, limit, after + limit)
 
 
-@does("/runs/{run:int}/undo", Right.UNDO, summary="Take back what a run did", responses=_GOES_ON)
+@does("/runs/{run:int}/undo", Right.UNDO, summary="Take back what a run did", responses=GOES_ON)
 async def undo_run(
     request: Request[Caller, int, Any], hub: HubOf, run: Number
 ) -> Response[PassView]:
@@ -90,10 +90,11 @@ async def undo_run(
     done = await request.app.state.work.do(
         lambda started: passes.undo_run(hub, run, started=started)
     )
-    return await _ran(hub, done)
+    return await ran(hub, done)
 
 
-async def _ran(hub: Hub, done: PassView | int) -> Response[Any]:
+async def ran(hub: Hub, done: PassView | int) -> Response[Any]:
+    """Answer with all that was done, or with 202 and the run that goes on."""
     if isinstance(done, PassView):
         return Response(done)
     place = f"/api/v1/runs/{done}"

@@ -7,7 +7,7 @@ from litestar.params import JSONBody, QueryParameter
 
 from truckroll.app import conflicts, holds, why
 from truckroll.app.conflicts import ConflictView
-from truckroll.app.holds import Answer, Answered, Waiting
+from truckroll.app.holds import Answer, Answered, Cause, Waiting
 from truckroll.app.rights import Right
 from truckroll.app.why import Found
 from truckroll.web.api.words import InPath, Name, RecipeName, Text
@@ -52,6 +52,14 @@ async def list_holds(
     return piece(await holds.waiting(hub, recipe), cursor, limit)
 
 
+@shows("/holds/causes", Right.SEE_RECORDS, summary="What waits, by cause")
+async def list_causes(
+    hub: HubOf, recipe: RecipeName = "", cursor: Cursor = "", limit: Limit = USUAL
+) -> Page[Cause]:
+    """Return why records wait and how many of them, the cause of the most first."""
+    return piece(await holds.causes(hub, recipe), cursor, limit)
+
+
 @does("/holds/answers", Right.ANSWER_HOLDS, summary="Answer what waits")
 async def answer_hold(hub: HubOf, data: JSONBody[Said]) -> AnsweredAll:
     """Say what is to become of what waits; it is done with the next run."""
@@ -73,4 +81,4 @@ async def list_conflicts(
     return piece(await conflicts.conflicts(hub, recipe, days=days), cursor, limit)
 
 
-ROUTES = (tell_why, list_holds, answer_hold, list_conflicts)
+ROUTES = (tell_why, list_holds, list_causes, answer_hold, list_conflicts)
