@@ -6,14 +6,11 @@ The body is read up to a limit and handed on byte for byte; nothing is decoded h
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from litestar import asgi
-from litestar.handlers import ASGIRouteHandler
-
 from truckroll.app.pushes import MOST_BYTES, NOT_FOUND, TOO_LARGE, UNAVAILABLE, Receiver
 from truckroll.kit.handshakes import Answer
 
 if TYPE_CHECKING:
-    from litestar.types import Receive, Scope, Send
+    from litestar.types import ASGIApp, Receive, Send
 
 _READ_SECONDS = 10.0
 _METHODS = ("POST", "HEAD")
@@ -23,18 +20,27 @@ class _LeftError(Exception):
     """The sender hung up before the end of the body."""
 
 
-def push_door(receiver: Receiver) -> ASGIRouteHandler:
-    """Return the handler that takes pushes; it belongs at the root of the application."""
+def pushes_first(receiver: Receiver, app: "ASGIApp") -> "ASGIApp":
+    """Return an application that takes pushes itself and leaves all else to `app`.
 
-    @asgi("/push", is_mount=True, copy_scope=False, opt={"exclude_from_auth": True})
-    async def door(scope: "Scope", receive: "Receive", send: "Send") -> None:
-        try:
-            answer = await _answer(receiver, scope, receive)
-        except _LeftError:
-            return
-        await _send(send, answer, head=scope["method"] == "HEAD")  # type: ignore[typeddict-item] # a mount gets HTTP alone
+    What a framework does around a handler is a seventh of what a push takes.
+    """
 
-    return door
+    async def first(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/push/"):
+            await _take(receiver, scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return first
+
+
+async def _take(receiver: Receiver, scope: Any, receive: "Receive", send: "Send") -> None:
+    try:
+        answer = await _answer(receiver, scope, receive)
+    except _LeftError:
+        return
+    await _send(send, answer, head=scope["method"] == "HEAD")
 
 
 async def _answer(receiver: Receiver, scope: Any, receive: "Receive") -> Answer:
