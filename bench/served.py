@@ -178,7 +178,7 @@ select (select count(*) from scope where due_at <= now())
 """
 
 
-async def idle(house: House, *, seconds: float = 300.0, times: int = 4) -> None:
+async def idle(house: House, *, seconds: float = 600.0, times: int = 4) -> None:
     """Wait until the hub has nothing to do, at several looks in a row."""
     ends, quiet = time.monotonic() + seconds, 0
     while quiet < times:

@@ -19,7 +19,7 @@ from truckroll.app.subscriptions import renew_due
 from truckroll.kit.handshakes import Answer
 from truckroll.store.open import open_stores
 from truckroll.sync.read import read_scope
-from truckroll.web.pushes import push_door
+from truckroll.web.pushes import pushes_first
 from truckroll_sim.google_calendar import GoogleCalendar
 from truckroll_sim.kit.faults import Fault
 from truckroll_sim.kit.server import running
@@ -171,7 +171,9 @@ async def post(store, database_url, home, *, system="google-calendar"):
             choices={},
             zone="UTC",
         )
-        async with served(Litestar([push_door(made.receiver)], openapi_config=None)) as address:
+        async with served(
+            pushes_first(made.receiver, Litestar([], openapi_config=None))
+        ) as address:
             made.address = made.receiver.address = address
             yield made
             await made.arrived()

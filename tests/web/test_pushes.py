@@ -30,7 +30,7 @@ from truckroll.kit.contract import Push
 from truckroll.kit.proofs import Token, Unsigned
 from truckroll.kit.push import Subscribed, parts_of
 from truckroll.store.open import open_store, open_stores
-from truckroll.web.pushes import push_door
+from truckroll.web.pushes import pushes_first
 
 ADDRESS = "https://hub.example/in"
 BODY = b'{"event": "task.changed", "id": 17}'
@@ -54,7 +54,7 @@ class Hall:
         self.receiver = Receiver(
             stores, ADDRESS, now=lambda: self.clock[0], push_of=lambda _: self.push
         )
-        app = Litestar([push_door(self.receiver)], openapi_config=None)
+        app = pushes_first(self.receiver, Litestar([], openapi_config=None))
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="https://hub.example"
         )

@@ -8,14 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from litestar import asgi
-from litestar.handlers import ASGIRouteHandler
-
 from truckroll.app.pushes import BUSY, MOST_BYTES, NOT_FOUND, TOO_LARGE, UNAVAILABLE, Receiver
 from truckroll.kit.handshakes import Answer
 
 if TYPE_CHECKING:
-    from litestar.types import Receive, Scope, Send
+    from litestar.types import ASGIApp, Receive, Send
 
 _READ_SECONDS = 10.0
 _MOST_IN_HAND = 64 * 1024 * 1024
@@ -54,20 +51,31 @@ class _Room:
             self._bytes -= mine
 
 
-def push_door(receiver: Receiver) -> ASGIRouteHandler:
-    """Return the handler that takes pushes; it belongs at the root of the application."""
+def pushes_first(receiver: Receiver, app: "ASGIApp") -> "ASGIApp":
+    """Return an application that takes pushes itself and leaves all else to `app`.
+
+    What a framework does around a handler is a seventh of what a push takes.
+    """
     room = _Room()
 
-    @asgi("/push", is_mount=True, copy_scope=False, opt={"exclude_from_auth": True})
-    async def door(scope: "Scope", receive: "Receive", send: "Send") -> None:
-        try:
-            answer = await _answer(receiver, room, scope, receive)
-            receiver.answered(*_from(scope), answer.status)
-        except _LeftError:
-            return
-        await _send(send, answer, head=scope["method"] == "HEAD")  # type: ignore[typeddict-item] # a mount gets HTTP alone
+    async def first(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/push/"):
+            await _take(receiver, room, scope, receive, send)
+        else:
+            await app(scope, receive, send)
 
-    return door
+    return first
+
+
+async def _take(
+    receiver: Receiver, room: _Room, scope: Any, receive: "Receive", send: "Send"
+) -> None:
+    try:
+        answer = await _answer(receiver, room, scope, receive)
+    except _LeftError:
+        return
+    receiver.answered(*_from(scope), answer.status)
+    await _send(send, answer, head=scope["method"] == "HEAD")
 
 
 async def _answer(receiver: Receiver, room: _Room, scope: Any, receive: "Receive") -> Answer:

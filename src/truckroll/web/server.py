@@ -13,12 +13,12 @@ from truckroll.app.pushes import Receiver
 from truckroll.app.trouble import TroubleError
 from truckroll.web.app import make_app
 from truckroll.web.health import health_router
-from truckroll.web.pushes import push_door
+from truckroll.web.pushes import pushes_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from litestar import Litestar
+    from litestar.types import ASGIApp
 
     from truckroll.app.up import Serving
 
@@ -38,20 +38,21 @@ async def serve_web(
         serving.stores,
         serving.home,
         routers=[
-            push_door(receiver),
             health_router(serving.stores, serving.meter, token=token, now=serving.resident.now),
         ],
         now=serving.resident.now,
         public=serving.public,
     )
     try:
-        await serve(app, listening, stop, lambda: started.set_result(address))
+        await serve(
+            pushes_first(receiver, app), listening, stop, lambda: started.set_result(address)
+        )
     finally:
         await receiver.close()
 
 
 async def serve(
-    app: Litestar, listening: socket.socket, stop: asyncio.Event, started: Callable[[], None]
+    app: ASGIApp, listening: socket.socket, stop: asyncio.Event, started: Callable[[], None]
 ) -> None:
     """Serve an application on a socket until `stop` is set; `started` is called once it answers.
 
