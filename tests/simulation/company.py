@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RECIPE = MIRROR = 1
 HOUR = 3600.0
-SOON = timedelta(seconds=200)
+SOON = timedelta(seconds=420)  # a retry of what failed, by a clock that is ahead
 
 
 class Company(Chaos):
@@ -173,7 +173,9 @@ class Company(Chaos):
             if version <= int(cursor) and (
                 held is None or (held.state == "live" and int(held.version or 0) < version)
             ):
-                self.sim.broken(f"I6: the cursor of {nasty.name} left {id_} at {version} behind: {held}")
+                self.sim.broken(
+                    f"I6: the cursor of {nasty.name} left {id_} at {version} behind: {held}"
+                )
 
     def look(self) -> None:
         """Check what must hold at any moment."""

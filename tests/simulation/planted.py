@@ -363,4 +363,3 @@ BUGS = (
     Bug("a sign-in is not heard of", _signed_out_for_good),
     Bug("a restored hub keeps its cursors", _cursors_restored),
 )
-

@@ -184,7 +184,9 @@ class Wild:
         nasty = self.nasty
         since = int(after or cursor)
         changed = [(v, id_) for id_, (v, _) in nasty.records.items() if v > since]
-        changed += [(v, id_) for id_, v in nasty.tombs.items() if v > since and id_ not in nasty.records]
+        changed += [
+            (v, id_) for id_, v in nasty.tombs.items() if v > since and id_ not in nasty.records
+        ]
         changed.sort()
         items = tuple(
             nasty._seen(id_) if id_ in nasty.records else Missing(id_) for _, id_ in changed[:PAGE]

@@ -174,9 +174,7 @@ class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
         return [
             one
             for one in self.records.values()
-            if one.scope == scope
-            and one.state != "gone"
-            and self.seen_by.get(one.id, 0) < listing
+            if one.scope == scope and one.state != "gone" and self.seen_by.get(one.id, 0) < listing
         ]
 
     async def set_cursor(self, scope: int, cursor: str | None) -> None:

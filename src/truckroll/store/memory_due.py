@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import date, datetime
 
-    from truckroll.kit.contract import Missing, Page, Scope, Seen, Unreadable
+    from truckroll.kit.contract import Page, Scope
     from truckroll.model.records import Fields
     from truckroll.store.pushes import Kept
-    from truckroll.sync.ports import StoredScope
+    from truckroll.sync.ports import PageResult, StoredScope
     from truckroll.sync.types import RecordRow
 
 _NEWS = ("new", "changed", "gone")
@@ -285,7 +285,7 @@ class MemoryDue(MemoryStore):
 
     async def store_page(
         self, scope: int, listing: int, kind: str, page: Page, *, at: datetime, keep_cursor: bool
-    ):  # type: ignore[no-untyped-def] # as the base has it
+    ) -> PageResult:
         """Store a page; what is news stirs the scope."""
         done = await super().store_page(scope, listing, kind, page, at=at, keep_cursor=keep_cursor)
         if any(getattr(done, name) for name in _NEWS):
@@ -370,5 +370,3 @@ class MemoryDesk:
     async def tenants(self) -> list[int]:
         """Return all tenants."""
         return sorted(self._stores)
-
-

@@ -164,7 +164,9 @@ async def _finished(cursor: AsyncCursor[Row], outcomes: Sequence[Outcome]) -> li
 async def _doubt(cursor: AsyncCursor[Row], finished: Sequence[_Finished], at: datetime) -> None:
     """Let scopes be read whole whose records were observed anew while the calls were out."""
     told = {
-        one.outcome.step: one for one in finished if one.outcome.kind in ("done", "conflict", "gone")
+        one.outcome.step: one
+        for one in finished
+        if one.outcome.kind in ("done", "conflict", "gone")
     }
     if not told:
         return
@@ -175,7 +177,7 @@ async def _doubt(cursor: AsyncCursor[Row], finished: Sequence[_Finished], at: da
         await doubt(cursor, unique(scopes), at=at)
 
 
-def _is_overtaken(one: _Finished, version: str | None, fields: bytes, seen_since: bool) -> bool:  # noqa: FBT001 -- a row's column
+def _is_overtaken(one: _Finished, version: str | None, fields: bytes, seen_since: bool) -> bool:
     """Tell whether a record was observed anew while a call was out."""
     if version is None and one.outcome.version is None:
         return seen_since or is_anew(decode_fields(fields), one.step.before, one.outcome.shown)
