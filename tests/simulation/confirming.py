@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
 from psycopg import OperationalError
 
 from simulation.company import RECIPE, Company
@@ -37,9 +36,7 @@ async def confirm(process: Process, company: Company, *, inside: bool = True) ->
         async with alone(known.hub.store, RECIPE, terms=Terms(clock=world.now_steady)) as held:
             job = make_job(known.hub, company.installed, await known.hands(company.installed))
             await _apply(under(job, held))
-        rows = company.store.scope_rows
-        for id_, row in rows.items():
-            rows[id_] = msgspec.structs.replace(row, emptied=0)
+        await known.hub.store.calm(list(company.store.scopes))
         await known.hub.store.make_recipes_due([RECIPE], at=process.now())
     except (Busy, OperationalError):
         pass

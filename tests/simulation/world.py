@@ -22,6 +22,7 @@ from simulation.loop import PROCESS, BrokenError, SimulatedLoop, StuckError
 from simulation.pace import simulated
 from simulation.plan import Plan, draw
 from simulation.process import Process, StoreDoor
+from simulation.real import RealDesk
 from simulation.systems import OUTSIDE, deliver
 from support.nasty import T0
 from truckroll.errands.memory import Board
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulation.plan import Act
+    from support.real import Database
 
 SESSION_SECONDS = 2.0  # until the database sees that a killed process's session is gone
 
@@ -41,8 +43,9 @@ SESSION_SECONDS = 2.0  # until the database sees that a killed process's session
 class World:
     """A simulated hub: tenants, processes, and all that they share."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, database: Database | None = None) -> None:
         self.plan = plan
+        self.database = database
         self.seed = plan.seed
         self.chance = random.Random(f"world {plan.seed}")
         self.loop = SimulatedLoop(random.Random(f"order {plan.seed}"))
@@ -58,7 +61,8 @@ class World:
             number: Company(self, number, knobs)
             for number, knobs in enumerate(plan.tenants, start=1)
         }
-        self.desk = MemoryDesk({t: one.store for t, one in self.companies.items()}, self.now)
+        stores = {tenant: one.store for tenant, one in self.companies.items()}
+        self.desk = RealDesk(database, stores) if database else MemoryDesk(stores, self.now)
         self.fenced = memory_leases._WRITES
         self.ticking = ""
         self.processes: list[Process] = []
@@ -206,6 +210,8 @@ class World:
 
     def held_to_epochs(self, process: Process, twin, leases, name: str) -> None:
         """Whoever lost a lease writes nothing more."""
+        if self.database is not None:
+            return
         for one in leases:
             row = twin.lease_rows[one.what, one.id]
             if row.epoch != one.epoch:
@@ -333,11 +339,14 @@ class _Ear(logging.Handler):
             self._world.broken(f"{record.getMessage()}: {''.join(told)[-1500:]}")
 
 
-def simulate(plan: Plan | int) -> World:
-    """Live through a plan, or through the plan of a seed; raises what did not hold."""
+def simulate(plan: Plan | int, database: Database | None = None) -> World:
+    """Live through a plan, or through the plan of a seed; raises what did not hold.
+
+    With a `database` its tenants' stores are on PostgreSQL.
+    """
     if isinstance(plan, int):
         plan = draw(plan)
-    world = World(plan)
+    world = World(plan, database)
     world.loop.set_exception_handler(lambda *_: None)
     log = logging.getLogger("truckroll")
     ear = _Ear(world)
@@ -351,6 +360,9 @@ def simulate(plan: Plan | int) -> World:
         raise BrokenError(f"stuck: {error}") from error
     finally:
         _tear_down(world)
+        if database is not None:
+            for one in world.companies.values():
+                one.store.quiet()
         log.removeHandler(ear)
         log.propagate = propagate
     if world.broke:

@@ -196,6 +196,11 @@ class MemoryDue(MemoryStore):
         self.link_rows[link] = _replace(held, hold_detail=says)
         return tries
 
+    async def calm(self, scopes: Sequence[int]) -> None:
+        """Forget that complete reads showed these scopes empty."""
+        for id_ in scopes:
+            self.scope_rows[id_] = _replace(self.scope_rows[id_], emptied=0)
+
     # What the clock and settings make due
 
     async def settings(self) -> int:
