@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from simulation.systems import Wild
+from simulation.real import RealTwin
+from simulation.systems import Wild, at_once
 from simulation.twin import Twin
 from support.chaos import Chaos
 from truckroll.app.installed import Installed
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 RECIPE = MIRROR = 1
 HOUR = 3600.0
-SOON = timedelta(seconds=200)
+SOON = timedelta(seconds=420)  # a retry of what failed, by a clock that is ahead
 
 
 class Company(Chaos):
@@ -31,7 +32,7 @@ class Company(Chaos):
         self.tenant = tenant
         self.pages_move = knobs["pages_move"]
         self.pushing = knobs["pushing"]
-        twin = Twin()
+        twin = RealTwin(sim.database) if sim.database else Twin()
         twin.broken, twin.moved = sim.broken, self.cursor_moved
         twin.steady = sim.now_steady
         rules = {**knobs["rules"], "overlap": "off", "match": ("title",)}
@@ -223,7 +224,7 @@ class Company(Chaos):
         soon = now + SOON  # by the clock of a process that was ahead
         if recipe.failures or (recipe.due_at is not None and recipe.due_at <= soon):
             return f"the recipe is due ({recipe.trouble})"
-        if any(outcome is None for _, _, outcome, _ in twin.steps.values()):
+        if at_once(twin.open_intents(RECIPE)):
             return "an intent has no outcome"
         late = [one.id for one in twin.link_rows.values() if one.look_at and one.look_at <= soon]
         return f"links {late} are due" if late else ""

@@ -27,6 +27,10 @@ class StuckError(Exception):
     """Nothing can go on, and no timer is set."""
 
 
+class BrokenError(AssertionError):
+    """Something did not hold in a simulated life."""
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
     """Runs tasks in a drawn order on a clock of its own; `now` is in seconds from zero.
 

@@ -32,7 +32,7 @@ class Plan:
 
 
 FAULTS = (
-    (6, "system"),
+    (6, "fate"),
     (2, "outage"),
     (2, "refuse"),
     (1, "list fails"),
@@ -47,7 +47,7 @@ FAULTS = (
     (3, "engine"),
     (1, "leap"),
     (1, "drift"),
-    (1, "restore"),
+    (1, "backup"),
     (1, "deaf"),
 )
 ACTS = (
@@ -114,7 +114,7 @@ def _drawn(chance: random.Random, gap: float, tenants: int, choices) -> Act:
         more += (chance.choice(("accept", "restore", "keep")),)
     elif name == "status":
         more = (chance.choice(("cancelled", "scheduled", "confirmed")),)
-    elif name == "system":
+    elif name == "fate":
         more = (chance.choice(FATES), chance.choice((1, 1, 2, 5)))
     elif name == "outage":
         more = (chance.choice((20.0, 70.0)),)

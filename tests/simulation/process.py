@@ -93,6 +93,12 @@ class Process:
         finally:
             await tick
 
+    def calm(self) -> None:
+        """Nothing goes wrong with it any more."""
+        self.dies_in = 0
+        self.store_fates, self.engine_fates = [], []
+        self.offset = timedelta(0)
+
     def end(self) -> None:
         """Ask it to end, as a signal does."""
         self.stop.set()
@@ -182,7 +188,7 @@ class EngineDoor:
             if process.engine_fates and await process.trouble(process.engine_fates, "before"):
                 world.fire("engine fails")
                 raise EngineAway("the server closed the connection")
-            world.asks(process, name)
+            world.asks(name)
             result = await operation(*args, **how)
             world.answered(process, name, args, result)
             if process.engine_fates and await process.trouble(process.engine_fates, "after"):
@@ -235,6 +241,7 @@ class HubKnown(Known):
     company = None
 
     async def hand(self, recipe, account: int) -> Hand:
+        del recipe
         name = self.company.account_of[account]
         wild = self.company.wilds[name]
         session = Session(

@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from simulation.plan import draw
-from simulation.shrink import failure, shrunk, told
-from simulation.world import simulate
+from simulation.plan import draw  # noqa: E402 -- run as a script, its place comes first
+from simulation.shrink import failure, shrunk, told  # noqa: E402 -- run as a script, its place comes first
+from simulation.world import simulate  # noqa: E402 -- run as a script, its place comes first
 
 AT_ONCE = 50
 NOTED = ROOT / ".simulated.json"

@@ -15,46 +15,37 @@ from typing import TYPE_CHECKING
 
 from psycopg import OperationalError
 
-from simulation.company import MIRROR, RECIPE, Company
-from simulation.loop import PROCESS, SimulatedLoop, StuckError
+from simulation.acts import Doing
+from simulation.calm import Calm
+from simulation.company import Company
+from simulation.loop import PROCESS, BrokenError, SimulatedLoop, StuckError
+from simulation.pace import simulated
 from simulation.plan import Plan, draw
-from simulation.process import OverError, Process, StoreDoor
+from simulation.process import Process, StoreDoor
+from simulation.real import RealDesk
 from simulation.systems import OUTSIDE, deliver
 from support.nasty import T0
-from truckroll.app.installed import make_job
-from truckroll.errands import tick as ticking
-from truckroll.errands import worker as working
 from truckroll.errands.memory import Board
 from truckroll.errands.ports import STALLED_SECONDS
 from truckroll.store import memory_leases
 from truckroll.store.memory_due import MemoryDesk
-from truckroll.sync.leases import Terms, alone, is_fenced
-from truckroll.sync.ports import Busy, Fenced
-from truckroll.sync.run import Report, adopt, check, foresee, perform, recover, under
+from truckroll.sync.ports import Fenced
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from simulation.plan import Act
+    from support.real import Database
 
-EVERY_SECONDS, KEEP_SECONDS = ticking.EVERY_SECONDS, ticking.KEEP_SECONDS
-SIMULATED_EVERY = 2.0  # half as many idle ticks: they are most of what a life would cost
-LOOK_SECONDS = working.LOOK_SECONDS
-BUSY_SECONDS = 20.0  # then nothing much happens any more, and the idle look around less often
-CALM_SECONDS = 2400.0  # the longest back-off of failures that a life can pile up, and a poll
-PROBE_SECONDS = 40.0
 SESSION_SECONDS = 2.0  # until the database sees that a killed process's session is gone
-
-
-class BrokenError(AssertionError):
-    """Something did not hold."""
 
 
 class World:
     """A simulated hub: tenants, processes, and all that they share."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, database: Database | None = None) -> None:
         self.plan = plan
+        self.database = database
         self.seed = plan.seed
         self.chance = random.Random(f"world {plan.seed}")
         self.loop = SimulatedLoop(random.Random(f"order {plan.seed}"))
@@ -70,7 +61,8 @@ class World:
             number: Company(self, number, knobs)
             for number, knobs in enumerate(plan.tenants, start=1)
         }
-        self.desk = MemoryDesk({t: one.store for t, one in self.companies.items()}, self.now)
+        stores = {tenant: one.store for tenant, one in self.companies.items()}
+        self.desk = RealDesk(database, stores) if database else MemoryDesk(stores, self.now)
         self.fenced = memory_leases._WRITES
         self.ticking = ""
         self.processes: list[Process] = []
@@ -146,9 +138,10 @@ class World:
         pause = self.chance.choice((0.0, SESSION_SECONDS))
         self.loop.call_later(pause, self.gone, process, context=OUTSIDE)
         again = self.chance.choice((0.0, 3.0, 12.0)) if again is None else again
-        self.loop.call_later(again, self._again, context=OUTSIDE)
+        self.loop.call_later(again, self.again, context=OUTSIDE)
 
-    def _again(self) -> None:
+    def again(self) -> None:
+        """Start a process in the place of another."""
         if not self.over:
             self.begin()
 
@@ -183,8 +176,8 @@ class World:
             with self.loop.process(process.name):
                 one.woken.set()
 
-    def asks(self, process: Process, name: str) -> None:
-        """Look at what a process is about to ask of the engine."""
+    def asks(self, name: str) -> None:
+        """Look at what is about to be asked of the engine."""
         if name == "recover":
             self._doing = {row.id: row for row in self.board.rows.values() if row.status == "doing"}
 
@@ -217,6 +210,8 @@ class World:
 
     def held_to_epochs(self, process: Process, twin, leases, name: str) -> None:
         """Whoever lost a lease writes nothing more."""
+        if self.database is not None:
+            return
         for one in leases:
             row = twin.lease_rows[one.what, one.id]
             if row.epoch != one.epoch:
@@ -273,10 +268,11 @@ class World:
             if act.after:
                 await asyncio.sleep(act.after)
             self._do(act)
-            self._look()
+            self.look()
         await Calm(self).come()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Check what must hold at any moment."""
         for one in self.companies.values():
             one.look()
         for status in ("todo", "doing"):
@@ -287,280 +283,27 @@ class World:
             raise BrokenError(self.broke)
 
     def _do(self, act: Act) -> None:
-        tenant, index, user, *more = (*act.args, *(1, 0, 0)[len(act.args) :])
-        company = self.companies[tenant] if tenant in self.companies else self.companies[1]
         for one in self.companies.values():
             one.world.at = self.now()
         self.tell(f"- {act.name} {act.args}")
-        acting = getattr(self, "_act_" + act.name.replace(" ", "_"))
-        acting(company, index, user, *more)
+        Doing(self, act).do()
 
-    def _target(self, company: Company, user: int) -> str:
-        names = [name for name in company.ends if name != "a"]
-        return names[user % len(names)]
-
-    def _name(self, company: Company, user: int) -> str:
-        return list(company.ends)[user % len(company.ends)]
-
-    def _process(self, user: int) -> Process | None:
-        live = self.live()
-        return live[user % len(live)] if live else None
-
-    # What people do
-
-    def _act_make(self, company, index, user, crew=None) -> None:
-        if index is True or len(company.a.records) < 5:
-            company.make("a", crew if crew is not None else tuple(company.ends)[1:2])
-
-    def _act_edit_source(self, company, index, user, field, _) -> None:
-        company.edit("a", index, field)
-
-    def _act_edit_target(self, company, index, user, field, _) -> None:
-        company.edit(self._target(company, user), index, field)
-
-    def _act_assign(self, company, index, user, crew) -> None:
-        company.assign(index, crew)
-
-    def _act_status(self, company, index, user, status) -> None:
-        company.status(index, status)
-
-    def _act_delete_source(self, company, index, user) -> None:
-        company.delete("a", index)
-
-    def _act_delete_target(self, company, index, user) -> None:
-        company.delete(self._target(company, user), index)
-
-    def _act_put_back(self, company, index, user) -> None:
-        company.restore(self._name(company, user))
-
-    def _act_twin(self, company, index, user, _) -> None:
-        company.make(self._target(company, user), twin=index)
-
-    def _act_answer(self, company, index, user, field, answer) -> None:
-        company.answer(field, answer)
-
-    def _act_now(self, company, index, user) -> None:
-        self._ask(company, whole=False)
-
-    def _act_whole(self, company, index, user) -> None:
-        self._ask(company, whole=True)
-
-    def _ask(self, company, *, whole: bool) -> None:
-        scopes = list(company.store.scopes)
-        _at_once(company.store.make_due(scopes, at=self.now(), whole=whole))
-
-    def _act_confirm(self, company, index, user) -> None:
-        process = self._process(user)
-        if process is not None:
-            with self.loop.process(process.name):
-                self.loop.create_task(confirm(process, company))
-
-    def _act_wipe(self, company, index, user) -> None:
-        company.wipe("a")
-        self.fire("everything deleted")
-
-    def _act_save(self, company, index, user) -> None:
-        self.saved = {t: one.store.saved() for t, one in self.companies.items()}
-
-    # What goes wrong
-
-    def _act_system(self, company, index, user, fate, times) -> None:
-        company.wilds[self._name(company, user)].fates += [fate] * times
-
-    def _act_outage(self, company, index, user, seconds) -> None:
-        wild = company.wilds[self._name(company, user)]
-        wild.goes_down()
-        self.fire("outage")
-        self.loop.call_later(seconds, wild.comes_up, context=OUTSIDE)
-
-    def _act_refuse(self, company, index, user) -> None:
-        company.fail(self._target(company, user), "refuse")
-        self.fire("refuse")
-
-    def _act_list_fails(self, company, index, user) -> None:
-        company.fail(self._name(company, user), "list")
-        self.fire("list fails")
-
-    def _act_expire(self, company, index, user) -> None:
-        company.expire(self._name(company, user))
-        self.fire("cursor expired")
-
-    def _act_sign_out(self, company, index, user) -> None:
-        name = self._name(company, user)
-        company.sign(name, out=True)
-        self.fire("signed out")
-        self.loop.call_later(25.0, self._sign_in, company, name, context=OUTSIDE)
-
-    def _sign_in(self, company, name) -> None:
-        company.sign(name, out=False)
-        company.store.settings_count += 1
-
-    def _act_stale(self, company, index, user) -> None:
-        name = self._name(company, user)
-        if company.ends[name].lag:
-            company.remember(name)
-            self.loop.call_later(8.0, company.lie, name, context=OUTSIDE)
-            self.fire("stale list")
-
-    def _act_deaf(self, company, index, user) -> None:
-        company.deafen(self._name(company, user), 2)
-        self.fire("deaf")
-
-    def _act_kill(self, company, index, user, points, _) -> None:
-        process = self._process(user)
-        if process is not None:
-            process.dies_in = points
-
-    def _act_kill_all(self, company, index, user) -> None:
-        for process in self.live():
-            self.kill(process)
-
-    def _act_end(self, company, index, user) -> None:
-        process = self._process(user)
-        if process is not None and len(self.live()) > 1:
-            self.fire("end")
-            process.end()
-            self.loop.call_later(5.0, self._again, context=OUTSIDE)
-
-    def _act_pause(self, company, index, user, seconds=1.0) -> None:
-        process = self._process(user)
-        if process is not None:
-            self.pause(process, seconds)
-
-    def _act_store(self, company, index, user, moment, times) -> None:
-        process = self._process(user)
-        if process is not None:
-            process.store_fates += [moment] * times
-
-    def _act_engine(self, company, index, user, moment, times) -> None:
-        process = self._process(user)
-        if process is not None:
-            process.engine_fates += [moment] * times
-
-    def _act_leap(self, company, index, user, seconds) -> None:
+    def leap(self, seconds: float) -> None:
+        """Let the database's clock leap, and with it that of all machines."""
         self.leapt += timedelta(seconds=seconds)
         self.leapt_at = self.loop.now
         self.fire("clock leap")
 
-    def _act_drift(self, company, index, user, seconds) -> None:
-        process = self._process(user)
-        if process is not None:
-            process.offset = timedelta(seconds=seconds / 40)
-            self.fire("clock drift")
-
-    def _act_restore(self, company, index, user) -> None:
-        if self.saved is None:
-            return
+    def restore(self, saved: dict[int, dict[str, object]]) -> None:
+        """Put a backup in the place of the database, while nobody is at work."""
         self.fire("backup restored")
         for process in self.live():
             self.kill(process, "restore", again=5.0)
             self.gone(process)
         for tenant, one in self.companies.items():
-            one.store.restored(self.saved[tenant], self.now())
+            one.store.restored(saved[tenant], self.now())
             one.went_back()
         self.board.rows.clear()
-
-
-class Calm:
-    """When the faults stop: all is at rest in a bounded time, all agree, and news goes through."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def come(self) -> None:
-        world = self.world
-        world.at_ease = True
-        world.tell("the faults stop")
-        for company in world.companies.values():
-            company.calm()
-            company.store.settings_count += 1
-        for process in world.live():
-            process.dies_in = 0
-            process.store_fates, process.engine_fates = [], []
-            process.offset = timedelta(0)
-        if not world.live():
-            world.begin()
-        await self._rest(CALM_SECONDS)
-        self._agree()
-        await self._probe()
-        await self._nothing_more()
-
-    async def _rest(self, most: float, *, read: bool = True) -> None:
-        """Wait until nothing is due; people answer the brakes meanwhile."""
-        world = self.world
-        began = world.loop.now
-        while why := self._restless(began if read else -1.0):
-            world._look()
-            if world.loop.now - began > most:
-                raise BrokenError(f"C1: not at rest after {most:g} s: {why}")
-            for company in world.companies.values():
-                recipe = company.store.recipe_rows[RECIPE]
-                if "would" in recipe.trouble or "shows 0" in recipe.trouble:
-                    await confirm(world.live()[0], company, inside=False)
-            slowly = world.loop.now - began > BUSY_SECONDS
-            ticking.EVERY_SECONDS = 15.0 if slowly else SIMULATED_EVERY
-            working.LOOK_SECONDS = 15.0 if slowly else LOOK_SECONDS
-            await asyncio.sleep(10.0 if slowly else 2.0)
-        ticking.EVERY_SECONDS, working.LOOK_SECONDS = SIMULATED_EVERY, LOOK_SECONDS
-        world._look()
-
-    def _restless(self, since) -> str:
-        world = self.world
-        now = world.now()
-        for company in world.companies.values():
-            if why := company.restless(since, now):
-                return why
-        going = [
-            row.errand.key
-            for row in world.board.rows.values()
-            if row.status != "succeeded" and row.status != "failed"
-        ]
-        return f"{going} wait" if going else ""
-
-    def _agree(self) -> None:
-        for company in self.world.companies.values():
-            company.world.at = self.world.now()
-            company.agree()
-
-    async def _probe(self) -> None:
-        """What changes now, with a push, is soon everywhere; also while its scope is read."""
-        world = self.world
-        for number, company in enumerate(world.companies.values()):
-            if "a" not in company.pushing or not company.a.records:
-                continue
-            wild = company.wilds["a"]
-            if (world.seed + number) % 2:
-                before = wild.lists
-                world._ask(company, whole=True)
-                for _ in range(200):
-                    if wild.lists > before:
-                        break
-                    await asyncio.sleep(0.01)
-            id_ = min(company.a.records)
-            value = company.value("title")
-            company.world.at = world.now()
-            company.type("a", id_, title=value)
-            world.tell(f"probe {id_}")
-            for _ in range(int(PROBE_SECONDS)):
-                await asyncio.sleep(1.0)
-                if company.mirrored("a", id_, "title", value):
-                    break
-            else:
-                raise BrokenError(f"C1: a change of {id_} was not seen within {PROBE_SECONDS} s")
-            world._look()
-
-    async def _nothing_more(self) -> None:
-        """A complete read of everything brings nothing to be written."""
-        world = self.world
-        await self._rest(900.0, read=False)
-        before = {t: one.writes() for t, one in world.companies.items()}
-        for company in world.companies.values():
-            world._ask(company, whole=True)
-        await self._rest(600.0)
-        for tenant, company in world.companies.items():
-            if company.writes() != before[tenant]:
-                raise BrokenError(f"C1: tenant {tenant} was still being written to")
-        self._agree()
 
 
 async def receiver(process: Process, company: Company, scope: int, delivery: bytes, answer) -> None:
@@ -573,69 +316,6 @@ async def receiver(process: Process, company: Company, scope: int, delivery: byt
         taken = False
     if not answer.done():
         answer.set_result(taken)
-
-
-async def confirm(process: Process, company: Company, *, inside: bool = True) -> None:
-    """Let a person run `apply` and confirm what the brakes ask."""
-    world = process.world
-    company.confirmed_until = world.loop.now + 120.0
-    world.tell(f"a person confirms for tenant {company.tenant}")
-    if not inside:
-        with world.loop.process(process.name):
-            await world.loop.create_task(confirm(process, company))
-        return
-    known = process_known(process, company)
-    try:
-        async with alone(known.hub.store, RECIPE, terms=Terms(clock=world.now_steady)) as held:
-            job = make_job(known.hub, company.installed, await known.hands(company.installed))
-            job = under(job, held)
-            run = await job.store.start_run(RECIPE, "apply")
-            report = Report()
-            await recover(job)
-            await adopt(job, "source")
-            _, foreseen = await foresee(job, report.waiting)
-            report.stops = await check(
-                job,
-                report,
-                (await foresee(job, report.waiting))[0],
-                confirmed=10_000,
-                hour=timedelta(hours=1),
-            )
-            await perform(job, run, report, foreseen=foreseen)
-            await job.store.close_run(run)
-        store = company.store
-        for id_, row in store.scope_rows.items():
-            store.scope_rows[id_] = _calmed(row)
-        await known.hub.store.make_recipes_due([RECIPE], at=process.now())
-    except (Busy, OperationalError):
-        pass
-    except Exception as error:
-        if not is_fenced(error):
-            raise
-
-
-def _calmed(row):
-    import msgspec
-
-    return msgspec.structs.replace(row, emptied=0)
-
-
-def process_known(process: Process, company: Company):
-    """Return what a process knows of a tenant, for a person's command."""
-    from simulation.process import HubKnown, HubResident
-
-    hub = HubResident(process).hub(company.tenant)
-    known = HubKnown(hub, 0, {RECIPE: company.installed})
-    known.company = company
-    return known
-
-
-def _at_once(coroutine):
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("it waits")
 
 
 def _is_foreseen(error: BaseException | None) -> bool:
@@ -659,26 +339,30 @@ class _Ear(logging.Handler):
             self._world.broken(f"{record.getMessage()}: {''.join(told)[-1500:]}")
 
 
-def simulate(plan: Plan | int) -> World:
-    """Live through a plan, or through the plan of a seed; raises what did not hold."""
+def simulate(plan: Plan | int, database: Database | None = None) -> World:
+    """Live through a plan, or through the plan of a seed; raises what did not hold.
+
+    With a `database` its tenants' stores are on PostgreSQL.
+    """
     if isinstance(plan, int):
         plan = draw(plan)
-    world = World(plan)
+    world = World(plan, database)
     world.loop.set_exception_handler(lambda *_: None)
     log = logging.getLogger("truckroll")
     ear = _Ear(world)
     propagate = log.propagate
     log.addHandler(ear)
     log.propagate = False
-    ticking.EVERY_SECONDS, ticking.KEEP_SECONDS = SIMULATED_EVERY, 60.0
     try:
-        world.loop.run_until_complete(world.run())
+        with simulated():
+            world.loop.run_until_complete(world.run())
     except StuckError as error:
         raise BrokenError(f"stuck: {error}") from error
     finally:
-        ticking.EVERY_SECONDS, working.LOOK_SECONDS = EVERY_SECONDS, LOOK_SECONDS
-        ticking.KEEP_SECONDS = KEEP_SECONDS
         _tear_down(world)
+        if database is not None:
+            for one in world.companies.values():
+                one.store.quiet()
         log.removeHandler(ear)
         log.propagate = propagate
     if world.broke:
@@ -704,6 +388,3 @@ def _tear_down(world: World) -> None:
         world.loop._scheduled.clear()
     finally:
         sys.unraisablehook = told
-
-
-__all__ = ["MIRROR", "BrokenError", "OverError", "World", "simulate"]

@@ -32,7 +32,7 @@ class Tick:
 
     `look` is called at each look of the tick that is at work, and `sweep` now and then: they make
     due what the clock alone makes due. `jumped` is called where the wall clock leapt, or may have
-    leapt before this process began. Time between looks is counted by a clock that never leaps
+    before this process began. Time between looks is counted by a clock that never leaps
     (F57).
     """
 
