@@ -28,7 +28,7 @@ def starts(desk):
 def test_nothing_is_offered_where_nothing_happened(desk):
     at_work(desk)
     assert "nothing is offered" in desk.well("follow").out
-    assert desk.well("follow", "--json").json == {"happened": []}
+    assert desk.well("follow", "--json").json == {"happened": [], "uncertain": []}
 
 
 def test_an_offer_is_read_looked_at_taken_and_taken_back(desk):

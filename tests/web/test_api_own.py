@@ -107,6 +107,26 @@ async def test_another_company_has_a_technician_of_the_same_name(people):
     assert (await people.call("GET", "/my/visits", preset="Ana Ruiz")).status_code == 401
 
 
+async def test_of_two_people_of_one_name_neither_is_shown_the_others_visits(office, tmp_path):
+    hub = office.hubs["acme"]
+    rows = [
+        visit(1, "Ana Ruiz <a@acme.example>", 1),
+        visit(2, "Ana Ruiz <b@acme.example>", 1),
+        visit(3, "Ben Cole <c@acme.example>", 1),
+    ]
+    await settle(hub, tmp_path, "acme", rows)
+    for name, person in (
+        ("any", "Ana Ruiz"),
+        ("a", "Ana Ruiz <a@acme.example>"),
+        ("c", "ben cole"),
+    ):
+        await members.add(hub, name, presets=["technician"], person=person)
+        office.tokens["acme", name] = (await members.make_token(hub, name, name)).secret
+    assert await visits(office, "any") == []
+    assert await visits(office, "a") == [("J-1", "Scheduled")]
+    assert await visits(office, "c") == [("J-3", "Scheduled")]
+
+
 async def test_a_series_shows_each_of_its_visits_and_whole_days_have_no_time(office, tmp_path):
     hub = office.hubs["acme"]
     rows = [

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from truckroll.app.installed import Installed, load_all
-from truckroll.app.slots import timed, watch
+from truckroll.app.slots import timed
 from truckroll.app.trouble import TroubleError
 from truckroll.dispatch.overlap import Booking, spans
 from truckroll.model.records import Contact, Occurrences, as_text, person_text
 from truckroll.model.time import AllDay, Timed, instant, wall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from truckroll.app.hub import Hub
     from truckroll.dispatch.overlap import Span
@@ -116,29 +116,27 @@ async def _installed(hub: Hub) -> list[Installed]:
 async def _visits(
     hub: Hub, installed: Installed, person: str
 ) -> dict[tuple[str, datetime], VisitView]:
-    watched = await watch(hub, installed)
-    names = _names(watched.ids, person)
+    scopes = [one.id for one in installed.sources]
+    name = _name({*await hub.store.people_seen(scopes), *installed.people}, person)
     today, _ = wall(hub.now(), installed.zone)
     start = instant(datetime.combine(today.date(), time()), installed.zone)
     end = start + AHEAD
-    rows = await hub.store.observed_between(watched.visits, (), start, end)
-    mine = {f"{one.scope}/{one.external_id}": one for one in rows if _people(one) & names}
+    rows = await hub.store.appointments_between(scopes, start, end)
+    mine = {f"{one.scope}/{one.external_id}": one for one in rows if name in _people(one)}
     seen = spans(_bookings(mine), start=start, end=end, zone=installed.zone).items
     return {
-        (one.booking.key, one.begins): _view(one, mine[one.booking.key], names, installed.zone)
+        (one.booking.key, one.begins): _view(one, mine[one.booking.key], name, installed.zone)
         for one in seen
     }
 
 
-def _names(ids: Mapping[str, int], person: str) -> frozenset[str]:
-    """Return the names of a person in all systems; none where several people may be meant."""
-    meant = {ids[person]} if person in ids else set()
-    if not meant:
-        wanted = person.casefold()
-        meant = {id_ for name, id_ in ids.items() if person_text(name).casefold() == wanted}
-    if len(meant) != 1:
-        return frozenset()
-    return frozenset(name for name, id_ in ids.items() if id_ in meant)
+def _name(names: Collection[str], person: str) -> str:
+    """Return the name of a person in a system; "" where nobody or several may be meant."""
+    if person in names:
+        return person
+    wanted = person.casefold()
+    meant = [one for one in names if person_text(one).casefold() == wanted]
+    return meant[0] if len(meant) == 1 else ""
 
 
 def _people(row: RecordRow) -> frozenset[str]:
@@ -154,7 +152,7 @@ def _bookings(rows: Mapping[str, RecordRow]) -> Iterable[Booking]:
             yield Booking(technician="", key=key, ref="", when=when, exceptions=known)
 
 
-def _view(span: Span, row: RecordRow, names: frozenset[str], zone: str) -> VisitView:
+def _view(span: Span, row: RecordRow, name: str, zone: str) -> VisitView:
     fields = row.fields
     return VisitView(
         number=as_text(fields.get("number")) or row.external_id,
@@ -169,7 +167,7 @@ def _view(span: Span, row: RecordRow, names: frozenset[str], zone: str) -> Visit
         contact=as_text(fields.get("contact")),
         materials=as_text(fields.get("materials")),
         notes=as_text(fields.get("notes")),
-        others=sorted(map(person_text, _people(row) - names)),
+        others=sorted(map(person_text, _people(row) - {name})),
     )
 
 
