@@ -245,7 +245,10 @@ class HubKnown(Known):
         name = self.company.account_of[account]
         wild = self.company.wilds[name]
         session = Session(
-            account=name, system="nasty", settings={}, http=SimpleNamespace(calls=wild.lists)
+            account=name,
+            system="nasty",
+            settings={"url": "https://calendars.example/"},
+            http=SimpleNamespace(calls=wild.lists),
         )
         return Hand(session, wild.resource(), wild.nasty.name)
 

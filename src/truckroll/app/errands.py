@@ -110,7 +110,7 @@ class Errands:
                 await store.put_off("scope", scope, at=until)
                 return
         asked = replace(stored, cursor=None) if agenda.whole else stored
-        calls, began = 0, now()
+        calls, began, poll = 0, now(), None
         try:
             hand = await known.hand(recipes[0], stored.account)
             before = hand.session.http.calls
@@ -124,6 +124,9 @@ class Errands:
                             held.store, hand.resource, hand.session, asked, now=now
                         )
             calls = hand.session.http.calls - before
+            if not report.error:
+                settings = hand.session.settings
+                poll = _poll(known, recipes[0], stored, agenda, settings)
         except Exception as error:
             if is_fenced(error):
                 raise Fenced from error
@@ -134,7 +137,6 @@ class Errands:
         if not report.error:
             found = report.new + report.changed + report.gone
             await store.note_read(scope, found=found, began=began)
-        poll = _poll(known, recipes[0], stored, agenda) if not report.error else None
         await self._note(known, held, stored, agenda, report, poll)
 
     async def _note(
@@ -283,12 +285,17 @@ class Errands:
         return failures, now + backoff(failures, self._chance(), first=first)
 
 
-def _poll(known: Known, recipe: Installed, scope: StoredScope, agenda: ScopeAgenda) -> timedelta:
+def _poll(
+    known: Known,
+    recipe: Installed,
+    scope: StoredScope,
+    agenda: ScopeAgenda,
+    settings: Mapping[str, str],
+) -> timedelta:
     """Return after how long a scope is read again: as a person said, else as is usual."""
     if agenda.poll_seconds:
         return timedelta(seconds=agenda.poll_seconds)
     speaks = connector(recipe.accounts[scope.account].system)
-    settings = known.settings_of(scope.account)
     count = known.scopes_of(scope.account)
     return polling.interval(speaks, settings, count, pushed=agenda.pushed)
 

@@ -41,10 +41,6 @@ class Known:
         """The scopes that any recipe uses."""
         return {one.id for recipe in self.installed.values() for one in _scopes(recipe)}
 
-    def settings_of(self, account: int) -> Mapping[str, str]:
-        """Return the settings of an account whose session is open."""
-        return self._sessions[account].settings
-
     def scopes_of(self, account: int) -> int:
         """Return how many scopes of an account any recipe uses."""
         found = (one for recipe in self.installed.values() for one in _scopes(recipe))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from truckroll.model.records import Fields
     from truckroll.store.pushes import Kept
     from truckroll.sync.ports import PageResult, StoredScope
+    from truckroll.sync.read import ScopeReport
     from truckroll.sync.types import RecordRow
 
 _NEWS = ("new", "changed", "gone", "unreadable")
@@ -200,6 +201,24 @@ class MemoryDue(MemoryStore):
         """Forget that complete reads showed these scopes empty."""
         for id_ in scopes:
             self.scope_rows[id_] = _replace(self.scope_rows[id_], emptied=0)
+
+    async def is_paused(self, recipe: int) -> bool:
+        """Say no: nobody pauses a recipe of the twin."""
+        del recipe
+        return False
+
+    async def plan_run(self, run: int, planned: int) -> None:
+        """Keep nothing: nobody looks how far a run of the twin is."""
+        del run, planned
+
+    async def note_reads(self, reports: Sequence[ScopeReport], *, began: datetime) -> None:
+        """Keep nothing: the twin has no watchdog."""
+        del reports, began
+
+    async def note_read(self, scope: int, *, found: int, began: datetime) -> bool:
+        """Say that no change was found by the sweep alone: the twin has no subscriptions."""
+        del scope, found, began
+        return False
 
     # What the clock and settings make due
 
