@@ -52,7 +52,9 @@ def served(database_url, home):
             ready["token"] = (await members.make_token(hub, "test", "boss")).secret
             listening = listen_on("127.0.0.1", 0)
             ready["url"] = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            app = make_app(stores, home, calls_a_minute=100_000, failures_a_minute=100_000)
+            app = make_app(
+                stores, home, calls_a_minute=100_000, failures_a_minute=100_000, patience=0.2
+            )
             await serve(app, listening, stop, up.set)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
