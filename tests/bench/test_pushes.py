@@ -30,8 +30,9 @@ async def test_a_few_pushes_do_not_walk_hundreds_of_subscriptions(database_url, 
         before = await _scans(database_url)
         kept = await store.keep_pushes([pushes.came(row.id, b"1") for row in rows[:10]])
         assert kept == ["new"] * 10
-        due = await store.scope_agendas([row.scope for row in rows])
-        assert sorted(one.asked for one in due.values()) == [0] * (MANY - 10) + [1] * 10
     after = await _scans(database_url)
     # Before the planner knows how many rows there are, a join may go through one side for each.
     assert all(after[name] - before[name] < MANY for name in after)
+    async with open_store(database_url, tmp_path, 1) as store:
+        due = await store.scope_agendas([row.scope for row in rows])
+    assert sorted(one.asked for one in due.values()) == [0] * (MANY - 10) + [1] * 10
