@@ -94,7 +94,10 @@ class RealTwin(Keeping, Real):
     async def take(self, what: str, ids: Sequence[int], *, seconds: float) -> list[Lease]:
         row = {"what": what, "ids": sorted(set(ids)), "holder": self.holder, "seconds": seconds}
         found = self._wait(self._asked(TAKE, {**row, **self._moment()}))
-        return [Lease(what=what, id=id_, epoch=epoch, deaths=n) for id_, epoch, n in found]
+        return [
+            Lease(what=what, id=id_, epoch=epoch, deaths=deaths, hand=hand)
+            for id_, epoch, deaths, hand in found
+        ]
 
     async def extend(self, leases: Sequence[Lease], *, seconds: float) -> list[Lease]:
         row = {

@@ -82,6 +82,24 @@ async def test_what_was_removed_is_not_back_by_a_page_from_before(store):
     assert (await world.link(link.id)).ends[1].state == "gone"
 
 
+async def test_what_was_made_and_deleted_before_its_reply_is_read_again(store):
+    world = await make_world(store)
+    (link,) = await world.adopted()
+    await store.watch([world.source, world.target], 1, at=AT, signed_out="sign_in")
+    opened = await world.follower(link)
+    await world.page(Missing("x0"), scope=world.target, at=later(seconds=1))
+    await world.finish(opened, "done", at=later(seconds=2), **reply("x0"))
+    assert (await world.link(link.id)).ends[1].state == "live"
+    assert await doubted(store, world)
+
+
+async def test_a_tombstone_of_what_nobody_knows_is_nothing(store):
+    world = await make_world(store)
+    await world.page(Missing("x0"), scope=world.target)
+    await world.page(seen("x0"), scope=world.target)
+    assert not await doubted(store, world)
+
+
 async def test_after_a_leap_what_failed_and_recipes_are_due_at_once(store):
     world = await make_world(store)
     await store.watch([world.source, world.target], 1, at=AT, signed_out="sign_in")

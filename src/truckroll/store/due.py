@@ -220,12 +220,13 @@ class DueStore(Base):
     async def clamp_due(self, *, at: datetime, longest: int) -> None:
         """After the clock leapt back: let nothing wait longer than it is usually polled.
 
-        What failed is tried at once, and recipes look at once what waits for when: their instants
-        are of the old time.
+        What failed is tried at once, links that were due are, and recipes look at once what waits
+        for when: their instants are of the old time.
         """
         async with self._transaction() as cursor:
             await cursor.execute(SQL["clamp"], {"at": at, "longest": longest})
             await cursor.execute(SQL["clamp_recipes"], {"at": at})
+            await cursor.execute(SQL["clamp_links"], {"at": at})
 
     async def set_poll(self, account: int, seconds: int | None, *, at: datetime) -> None:
         """Say how often an account's scopes are read at least; None is what is usual."""

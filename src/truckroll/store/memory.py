@@ -87,6 +87,8 @@ class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
         if old is not None and self.seen_by.get(old.id, 0) > listing:
             return self._late(old, item, at)
         if isinstance(item, Missing):
+            if old is None:
+                self._missed(scope, kind, item, at)
             if old is None or old.state == "gone":
                 return "same"
             self._gone(old, at)

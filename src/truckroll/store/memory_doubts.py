@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING
 from truckroll.kit.contract import Missing, Seen, Unreadable
 from truckroll.model.records import same
 from truckroll.store.observe import is_anew
+from truckroll.sync.types import RecordRow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from truckroll.sync.types import Outcome, RecordRow, Step
+    from truckroll.sync.ports import StoredScope
+    from truckroll.sync.types import Outcome, Step
 
 
 class MemoryDoubts:
     """Knows where it is open which of two observations is the newer. A part of `MemoryStore`."""
 
     records: dict[tuple[int, str], RecordRow]
+    scopes: dict[int, StoredScope]
+    steps: dict[int, tuple[int, Step, Outcome | None, datetime]]
+    _ids: Iterator[int]
 
     def _late(self, old: RecordRow, item: Seen | Missing | Unreadable, at: datetime) -> str:
         """Leave a record as it was shown since the listing began; where they differ, ask again."""
@@ -28,6 +34,21 @@ class MemoryDoubts:
         if told != (old.version, old.state) or (told[0] is None and not alike):
             self.doubt_scope(old.scope, at)
         return "same"
+
+    def _missed(self, scope: int, kind: str, item: Missing, at: datetime) -> None:
+        """Keep the tombstone of an unknown record while a create is out: it may be of that."""
+        out = (step for _, step, outcome, _ in self.steps.values() if outcome is None)
+        if any(step.op == "create" and step.scope == scope for step in out):
+            self.records[scope, item.id] = RecordRow(
+                id=next(self._ids),
+                account=self.scopes[scope].account,
+                scope=scope,
+                external_id=item.id,
+                kind=kind,
+                state="gone",
+                seen_at=at,
+                gone_at=at,
+            )
 
     def doubt_scope(self, scope: int, at: datetime) -> None:
         """Let a scope be read whole: it is not known which of two observations is the newer."""
@@ -41,6 +62,7 @@ class MemoryDoubts:
             anew = old.seen_at is not None and old.seen_at > began
             anew = anew or is_anew(old.fields, step.before, outcome.shown)
         else:
-            anew = old.version not in (step.version, outcome.version)
+            merged = outcome.version if step.op == "create" else step.version
+            anew = old.version not in (merged, outcome.version)
         if anew:
             self.doubt_scope(step.scope, at)

@@ -251,6 +251,9 @@ class MemoryDue(MemoryStore):
         for id_, one in self.recipe_rows.items():
             if one.due_at is not None and one.due_at > at:
                 self.recipe_rows[id_] = _replace(one, due_at=at, asked=one.asked + 1)
+        for link in list(self.link_rows.values()):
+            if link.id in self.hurried and link.look_at is not None and link.look_at > at:
+                self.link_rows[link.id] = _replace(link, look_at=at)
 
     async def stale(self, *, before: datetime, most: int) -> list[tuple[int, int]]:
         """Return scopes (with their account) last read completely before an instant."""

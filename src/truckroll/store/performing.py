@@ -182,7 +182,8 @@ def _is_overtaken(one: _Finished, version: str | None, fields: bytes, seen_since
     """Tell whether a record was observed anew while a call was out."""
     if version is None and one.outcome.version is None:
         return seen_since or is_anew(decode_fields(fields), one.step.before, one.outcome.shown)
-    return version not in (one.step.version, one.outcome.version)
+    merged = one.outcome.version if one.step.op == "create" else one.step.version
+    return version not in (merged, one.outcome.version)
 
 
 async def _observe(

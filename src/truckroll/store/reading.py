@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from psycopg import AsyncCursor
 
-from truckroll.kit.contract import Item, Page
+from truckroll.kit.contract import Item, Missing, Page
 from truckroll.store.base import (
     RECORD,
     Base,
@@ -142,6 +142,8 @@ async def observe_items(
         observe(item, held.get(item.id), kind, orders, reply=reply, listing=listing)
         for item in known.items
     ]
+    if missed := [one.id for one in known.items if isinstance(one, Missing) and one.id not in held]:
+        await cursor.execute(SQL["insert_missed"], {**place, "kind": kind, "ids": missed})
     if any(one.doubtful for one in seen):
         await doubt(cursor, [place["scope"]], at=place["at"])
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)

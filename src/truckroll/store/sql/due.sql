@@ -113,6 +113,9 @@ update scope set due_at = %(at)s where due_at > %(at)s + make_interval(
 -- name: clamp_recipes
 update recipe set due_at = %(at)s, asked = asked + 1 where due_at > %(at)s
 
+-- name: clamp_links
+update link set look_at = %(at)s where due and look_at > %(at)s
+
 -- name: set_poll
 update scope set poll_seconds = %(seconds)s, asked = asked + 1,
   due_at = case when due_at is null then null else least(due_at, %(at)s) end

@@ -64,6 +64,16 @@ update scope set live = live + %(by)s where id = %(scope)s
 -- Told with the change itself: a process that dies right after it leaves the word behind.
 update scope set stirred = true where id = any(%(scopes)s::bigint[]) and not stirred
 
+-- name: insert_missed
+-- The tombstone of an unknown record, while a create is out: it may be of what that made.
+insert into record (account, scope, external_id, kind, state, fields, raw, owned, problem,
+  seen_order, changed, seen_at, gone_at, listing, arrived, recurring)
+select %(account)s, %(scope)s, missed.id, %(kind)s, 'gone', '{}', '', true, '',
+  nextval('observation'), '{}', %(at)s, %(at)s, %(listing)s, 0, false
+from unnest(%(ids)s::text[]) missed (id)
+where exists (select from link_end e join step s on s.link_end = e.id
+  where e.scope = %(scope)s and s.open and s.step->>'op' = 'create')
+
 -- name: doubt
 -- It is not known which of two observations is the newer one: the scope is read whole.
 update scope set whole = true, asked = asked + 1,
