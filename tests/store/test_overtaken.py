@@ -82,11 +82,14 @@ async def test_what_was_removed_is_not_back_by_a_page_from_before(store):
     assert (await world.link(link.id)).ends[1].state == "gone"
 
 
-async def test_what_was_made_and_deleted_before_its_reply_is_read_again(store):
+@pytest.mark.parametrize("was_seen", [True, False])
+async def test_what_was_made_and_deleted_before_its_reply_is_read_again(store, was_seen):
     world = await make_world(store)
     (link,) = await world.adopted()
     await store.watch([world.source, world.target], 1, at=AT, signed_out="sign_in")
     opened = await world.follower(link)
+    if was_seen:
+        await world.page(seen("x0", version="w1"), scope=world.target, at=AT)
     await world.page(Missing("x0"), scope=world.target, at=later(seconds=1))
     await world.finish(opened, "done", at=later(seconds=2), **reply("x0"))
     assert (await world.link(link.id)).ends[1].state == "live"

@@ -58,7 +58,9 @@ class MemoryDoubts:
         old = self.records.get((step.scope, outcome.external_id or step.external_id))
         if old is None or outcome.kind not in ("done", "conflict", "gone"):
             return
-        if old.version is None and outcome.version is None:
+        if old.state == "gone":
+            anew = outcome.shown is not None
+        elif old.version is None and outcome.version is None:
             anew = old.seen_at is not None and old.seen_at > began
             anew = anew or is_anew(old.fields, step.before, outcome.shown)
         else:

@@ -178,8 +178,12 @@ async def _doubt(cursor: AsyncCursor[Row], finished: Sequence[_Finished], at: da
         await doubt(cursor, unique(scopes), at=at)
 
 
-def _is_overtaken(one: _Finished, version: str | None, fields: bytes, seen_since: bool) -> bool:
+def _is_overtaken(
+    one: _Finished, is_gone: bool, version: str | None, fields: bytes, seen_since: bool
+) -> bool:  # columns of a row
     """Tell whether a record was observed anew while a call was out."""
+    if is_gone:
+        return one.outcome.shown is not None
     if version is None and one.outcome.version is None:
         return seen_since or is_anew(decode_fields(fields), one.step.before, one.outcome.shown)
     merged = one.outcome.version if one.step.op == "create" else one.step.version

@@ -21,7 +21,7 @@ update record set listing = %(listing)s where id = any(%(ids)s::bigint[])
 
 -- name: written
 -- The records of calls as they are held, and whether they were seen since the call was journalled.
-select w.step, r.scope, r.version, r.fields, r.seen_at > s.opened_at
+select w.step, r.scope, r.state = 'gone', r.version, r.fields, r.seen_at > s.opened_at
 from unnest(%(ids)s::bigint[], %(external_ids)s::text[]) w (step, external_id)
 join step s on s.id = w.step
 join link_end e on e.id = s.link_end
