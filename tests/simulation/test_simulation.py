@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from simulation.loop import BrokenError
 from simulation.plan import Act, Plan, draw
 from simulation.planted import BUGS, planted
 from simulation.shrink import failure, kind, shrunk, told
@@ -107,9 +106,8 @@ QUICK = (
 )
 def test_planted_bugs_are_found(bug):
     with planted(bug):
-        found = [seed for seed in range(25) if failure(draw(seed))]
-    assert found
-    simulate(found[0])  # and it is the bug that was found
+        found = next(seed for seed in range(25) if failure(draw(seed)))
+    simulate(found)  # and it is the bug that was found
 
 
 def test_a_failing_life_is_told_in_few_acts():
@@ -125,9 +123,8 @@ def test_a_failing_life_is_told_in_few_acts():
 
 def test_a_hub_that_never_comes_to_rest_is_told():
     quiet = draw(0)
-    plan = Plan(0, quiet.tenants, 1, (Act(0.0, "make", (1, True)),))
-    simulate(plan)
+    simulate(Plan(0, quiet.tenants, 1, (Act(0.0, "make", (1, True)),)))
     (bug,) = [one for one in BUGS if one.name == "nobody takes over from the dead"]
-    killed = (*plan.acts, Act(0.0, "kill", (1, 0, 0, 9, 1.0)), Act(30.0, "now", (1, 0, 0)))
-    with planted(bug), pytest.raises(BrokenError, match="not at rest"):
-        simulate(Plan(0, quiet.tenants, 1, killed))
+    with planted(bug):
+        how = next(filter(None, (failure(draw(seed)) for seed in range(25))))
+    assert "not at rest" in how

@@ -169,15 +169,16 @@ async def come_of(hub: Hub, recipe: str, asked: Asked, *, patience: float = 0) -
     """
     installed = await load_installed(hub, recipe)
     scopes = _scopes(installed)
-    ends = time.monotonic() + patience
+    began = time.monotonic()
+    before = max(0.0, (hub.now() - asked.at).total_seconds())  # another process may have asked
     while not (done := await _done(hub, installed, scopes, asked.at)):
-        waited = (hub.now() - asked.at).total_seconds()
+        waited = before + time.monotonic() - began
         if waited > _STARTS_WITHIN and not await _begun(hub, scopes, asked.at):
             raise TroubleError(
                 "Nobody does it: no process of the hub is up. Start one with  truckroll up  or do"
                 " it here with  truckroll apply"
             )
-        if time.monotonic() >= ends:
+        if time.monotonic() - began >= patience:
             break
         await asyncio.sleep(_LOOK_SECONDS)
     return await _view(hub, installed, scopes, asked, done=done)
