@@ -105,6 +105,12 @@ class Real:
 
         return call
 
+    def under(self, leases):
+        fenced = object.__new__(type(self))
+        fenced.__dict__ |= self.__dict__
+        fenced._store = self._store.under(leases)
+        return fenced
+
     def _wait(self, work):
         self._known.clear()
         return self._database.wait(work)
