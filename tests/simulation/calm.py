@@ -20,6 +20,7 @@ BUSY_SECONDS = 20.0  # then nothing much happens any more, and the idle look aro
 CALM_SECONDS = 2400.0  # the longest back-off of failures that a life can pile up, and a poll
 REST_SECONDS = 900.0
 PROBE_SECONDS = 40
+NEWS_SECONDS = 5.0  # until what somebody did last is on its way
 
 
 class Calm:
@@ -40,6 +41,8 @@ class Calm:
             process.calm()
         if not world.live():
             world.begin()
+        away = max(one.paused_until for one in world.live())
+        await asyncio.sleep(max(0.0, away - world.loop.now))
         await self._rest(CALM_SECONDS)
         self._agree()
         await self._probe()
@@ -113,6 +116,7 @@ class Calm:
     async def _nothing_more(self) -> None:
         """A complete read of everything brings nothing to be written."""
         world = self.world
+        await asyncio.sleep(NEWS_SECONDS)
         await self._rest(REST_SECONDS, read=False)
         before = {tenant: one.writes() for tenant, one in world.companies.items()}
         for company in world.companies.values():

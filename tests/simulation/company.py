@@ -12,6 +12,7 @@ from simulation.systems import Wild, at_once
 from simulation.twin import Twin
 from support.chaos import Chaos
 from truckroll.app.installed import Installed
+from truckroll.kit.normal import LOSSLESS, stored
 from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
 from truckroll.sync.brakes import FEW, REMOVALS_FLOOR, REMOVALS_SHARE, SMALL_SCOPE
@@ -47,6 +48,7 @@ class Company(Chaos):
         self.dirty = True
         self.forgot = False
         self.pushed = 0
+        self.typed_at: dict[tuple[str, str, str], float] = {}
         self.fine: set[tuple] = set()
         self.scope_of = {name: id_ for id_, name in self._names().items()}
 
@@ -96,6 +98,8 @@ class Company(Chaos):
 
     def type(self, name: str, id_: str, **fields) -> None:
         super().type(name, id_, **fields)
+        for field in fields:
+            self.typed_at[name, id_, field] = self.sim.loop.now
         self.changed(name)
 
     def delete(self, name: str, index: int) -> None:
@@ -128,8 +132,21 @@ class Company(Chaos):
             self.sim.broken(f"F36: {me.name} writes to {name}, though {row.holder} took over")
 
     def before_write(self, wild: Wild, act: str, what) -> None:
-        if act == "remove" and what.id in wild.nasty.records:
+        nasty = wild.nasty
+        if act == "remove" and what.id in nasty.records:
             self._brake(wild)
+        elif act == "update" and not (nasty.conditional and nasty.etags):
+            self._overwritten(wild, what)
+
+    def _overwritten(self, wild: Wild, what) -> None:
+        """Without a condition, what is typed between the last look and a write is lost.
+
+        The window is stated among what each system can do; it is no silent loss of the hub's.
+        """
+        looked = wild.looked.get(what.id, -1.0)
+        for field in what.fields:
+            if self.typed_at.get((wild.name, what.id, field), -1.0) >= looked:
+                self.store.said.append(wild.nasty.records.get(what.id, (0, {}))[1].get(field))
 
     def _brake(self, wild: Wild) -> None:
         """No more is removed within the hour than brakes allow, save what a person confirmed."""
@@ -195,9 +212,18 @@ class Company(Chaos):
     def _somebody(self, link, end, field, value, typed) -> None:
         """Look at each value once: what somebody typed stays typed."""
         key = link.id, end.scope, end.external_id, field, value
-        if key not in self.fine:
+        if key not in self.fine and not (self.forgot and self._cut(field, value)):
             super()._somebody(link, end, field, value, typed)
             self.fine.add(key)
+
+    def _cut(self, field, value) -> bool:
+        """Tell whether it is what some system keeps of what somebody typed.
+
+        After a restore what the hub wrote to a follower may be new to it, and a record of its own.
+        """
+        forms = [one.stores.get(field, LOSSLESS) for one in self.ends.values()]
+        said = [one for _, _, slot, one in self.typed if slot == field]
+        return any(same(stored(form, one), value) for form in forms for one in said)
 
     def typed_for(self, link):
         return self.typed if self.forgot else super().typed_for(link)
@@ -237,7 +263,7 @@ class Company(Chaos):
 
     def linked(self):
         """Leave out what waits longer by as much as the clock leapt back."""
-        late = self.sim.now() + timedelta(seconds=HOUR)
+        late = self.sim.now() + timedelta(seconds=HOUR) + SOON
         for link, now in super().linked():
             waits = self.sim.leapt_at >= 0 and link.look_at is not None and link.look_at < late
             if not (self.sim.at_ease and waits):
@@ -252,7 +278,8 @@ class Company(Chaos):
                 for one in ends
             ):
                 continue
-            if link.state == "ended" or link.hold or link.undone:
+            held = any(end.holds for end in ends)
+            if link.state == "ended" or link.hold or link.undone or held:
                 return True  # it waits for a person, or for ever
             return all(
                 end.state != "live"

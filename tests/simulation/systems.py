@@ -85,6 +85,7 @@ class Wild:
         self.fates: list[str] = []
         self.down = False
         self.lists = 0
+        self.looked: dict[str, float] = {}
         self.tries = 0
         self.asked = 0
 
@@ -110,13 +111,17 @@ class Wild:
     def _tried(self) -> None:
         """Who gets no answer waits longer each time, save where somebody asks."""
         self.tries += 1
-        if self.tries > MOST_TRIES + 2 * (self._asked() - self.asked):
+        if self.tries > MOST_TRIES + 2 * max(0, self._asked() - self.asked):
             self.world.broken(f"{self.name} is down and was asked {self.tries} times")
 
     # The operations
 
     async def read(self, session, scope, id_):
-        return await self._call("read", lambda: at_once(self.nasty.read(session, scope, id_)))
+        def land():
+            self.looked[id_] = self.world.loop.now
+            return at_once(self.nasty.read(session, scope, id_))
+
+        return await self._call("read", land)
 
     async def create(self, session, scope, draft):
         return await self._write("create", draft, session, scope)
