@@ -75,7 +75,9 @@ def template(server_url, session_place):
 def database_url(server_url, template, session_place):
     """Return the URL of a fresh, migrated database, for its owner."""
     name = sql.Identifier(f"truckroll_test_{secrets.token_hex(6)}")
-    create = sql.SQL("create database {} template {}").format(name, sql.Identifier(template))
+    create = sql.SQL("create database {} template {} strategy file_copy").format(
+        name, sql.Identifier(template)
+    )
     with psycopg.connect(server_url, autocommit=True) as connection:
         with one_worker_at_a_time(session_place / "template.lock"):
             connection.execute(create)
