@@ -20,6 +20,7 @@ from truckroll_sim.google_calendar import GoogleCalendar
 from truckroll_sim.kit.server import running
 
 ROOT = Path(__file__).parents[2]
+SESSION_SECONDS = 3600  # one serves all tests of a process, whatever runs between them
 START = "2026-11-02T16:00:00Z"
 ZONE = "America/Los_Angeles"
 
@@ -157,7 +158,9 @@ def served():
     """Run a box in a process of its own and yield its address."""
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "truckroll_sim", "--port", "0"]
-    with child(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+    with child(
+        command, seconds=SESSION_SECONDS, stdout=subprocess.PIPE, text=True, env=env
+    ) as process:
         line = process.stdout.readline()
         try:
             yield line.rstrip().rpartition(" ")[2]
