@@ -4,12 +4,16 @@ The dump holds every table of the hub. Sign-ins are in it as they stand in the d
 The key that opens them stands in the home and is never in it.
 """
 
+import itertools
 import os
 import secrets
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -33,6 +37,9 @@ select not (r.rolsuper or r.rolbypassrls) and exists (
 from pg_roles r where r.rolname = current_user
 """
 _KEYS = "select distinct key_id from truckroll.account where key_id is not null order by 1"
+# What a script says at its head that servers before PostgreSQL 17 refuse.
+_NEWER = {b"SET transaction_timeout = 0;\n"}
+_HEAD_LINES = 40
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -54,7 +61,7 @@ def dump(url: str, file: Path, *, schema: str | None = SCHEMA) -> int:
     parts = ("--schema", schema) if schema else ()
     try:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        _run("pg_dump", url, "--format=custom", "--no-owner", "--file", str(draft), *parts)
+        _dump_program(url, "--format=custom", "--no-owner", "--file", str(draft), *parts)
         with draft.open("rb") as written:
             os.fsync(written.fileno())
         draft.replace(file)
@@ -92,8 +99,40 @@ def restore(url: str, file: Path, *, replace: bool) -> None:
 
 
 def load(url: str, file: Path) -> None:
-    """Read a dump into the database at `url`, whole or not at all. Raises DatabaseTrouble."""
-    _run("pg_restore", url, "--no-owner", "--single-transaction", "--exit-on-error", str(file))
+    """Read a dump into the database at `url`, whole or not at all. Raises DatabaseTrouble.
+
+    The server may be older than the programs: what its version does not know yet is left out.
+    """
+    programs = _programs().programs
+    reader = [str(programs / "pg_restore"), "--no-owner", "--file=-", str(file)]
+    address, environment = _address(url)
+    quiet = ("--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1")
+    writer = [str(programs / "psql"), *quiet, *address]
+    with (
+        tempfile.TemporaryFile() as unread,
+        tempfile.TemporaryFile() as unwritten,
+        _program(reader, environment, stdout=subprocess.PIPE, stderr=unread) as read,
+        _program(writer, environment, stdin=subprocess.PIPE, stderr=unwritten) as written,
+    ):
+        assert read.stdout is not None
+        assert written.stdin is not None
+        with suppress(BrokenPipeError):
+            written.stdin.write(b"begin;\n")
+            for line in itertools.islice(read.stdout, _HEAD_LINES):
+                if line not in _NEWER:
+                    written.stdin.write(line)
+            shutil.copyfileobj(read.stdout, written.stdin)
+            read.stdout.close()
+            if read.wait() == 0:  # a script that broke off ends without being committed
+                written.stdin.write(b"commit;\n")
+        with suppress(BrokenPipeError):
+            written.stdin.close()
+        read.stdout.close()
+        if written.wait() or read.wait():
+            told = unwritten if written.returncode else unread
+            told.seek(0)
+            said = told.read().decode(errors="replace")
+            raise _failed("restored", said, written.returncode or read.returncode)
 
 
 def counts(url: str, schemas: Sequence[str] = (SCHEMA,)) -> Mapping[str, int]:
@@ -203,28 +242,40 @@ def _set_aside(connection: Connection) -> Iterator[None]:
     connection.execute(drop.format(old))
 
 
-def _run(program: str, url: str, *words: str) -> None:
-    """Run a program of the wheel's PostgreSQL on a database; its password is in no process list."""
+def _dump_program(url: str, *words: str) -> None:
+    """Run the wheel's pg_dump on a database."""
+    address, environment = _address(url)
+    command = [str(_programs().programs / "pg_dump"), *address, *words]
+    with _program(command, environment, stderr=subprocess.PIPE) as ran:
+        _, said = ran.communicate()
+    if ran.returncode:
+        raise _failed("saved", said.decode(errors="replace"), ran.returncode)
+
+
+def _address(url: str) -> tuple[list[str], dict[str, str]]:
+    """Return the words and the environment that lead a program to a database.
+
+    The password is in no process list.
+    """
     known = conninfo_to_dict(url)
     password = known.pop("password", None)
     environment = {**os.environ, "LC_ALL": "C"}
     if password:
         environment["PGPASSWORD"] = str(password)
     plain = {name: str(value) for name, value in known.items() if value is not None}
-    command = [
-        str(_programs().programs / program),
-        *("--no-password", "--dbname", make_conninfo("", **plain)),
-        *words,
-    ]
-    ran = subprocess.run(  # noqa: S603 -- the wheel's own program, arguments are ours
-        command, capture_output=True, text=True, check=False, env=environment
-    )
-    if ran.returncode:
-        said = ran.stderr.strip().splitlines()
-        raise DatabaseTrouble(
-            f"The database could not be {'saved' if program == 'pg_dump' else 'restored'}:"
-            f" {said[0] if said else program} (exit code {ran.returncode})."
-        )
+    return ["--no-password", "--dbname", make_conninfo("", **plain)], environment
+
+
+def _program(
+    command: list[str], environment: Mapping[str, str], **streams: Any
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, env=environment, **streams)  # noqa: S603 -- the wheel's own
+
+
+def _failed(what: str, said: str, code: int) -> DatabaseTrouble:
+    lines = said.strip().splitlines()
+    why = lines[0] if lines else "its program said nothing"
+    return DatabaseTrouble(f"The database could not be {what}: {why} (exit code {code}).")
 
 
 def _programs() -> Binaries:

@@ -33,9 +33,9 @@ alter table workspace add settings bigint not null default 0, add watched bigint
 create function note_settings() returns trigger language plpgsql as $$
 begin
   if tg_op = 'DELETE' then
-    update workspace set settings = settings + 1 where tenant = old.tenant;
+    update truckroll.workspace set settings = settings + 1 where tenant = old.tenant;
   else
-    update workspace set settings = settings + 1 where tenant = new.tenant;
+    update truckroll.workspace set settings = settings + 1 where tenant = new.tenant;
   end if;
   return null;
 end
