@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.proxy import FaultProxy
@@ -134,11 +135,26 @@ class Visit:
 
     async def list(self, cursor: str | None = None) -> Read:
         """Read a listing to its end, as the hub does: what it shows is held afterwards."""
-        pages = [page async for page in self.resource.listing(self.session, self.scope, cursor)]
+        listing = self.resource.listing(self.session, self.scope, cursor)
+        pages = [await self._resolved(page) async for page in listing]
         for page in pages:
             for item in page.items:
                 self.held.take(item)
         return Read(pages)
+
+    async def _resolved(self, page: Page) -> Page:
+        """Read what a page hints at; what is as it is held, it showed unchanged."""
+        if not page.hints:
+            return page
+        read = await self.resource.read_many(self.session, self.scope, page.hints)
+        held = await self.held.versions(list(page.hints))
+        same = [
+            one.id for one in read.values() if getattr(one, "version", None) == held.get(one.id, "")
+        ]
+        items = (*page.items, *(one for one in read.values() if one.id not in same))
+        return msgspec.structs.replace(
+            page, items=items, unchanged=(*page.unchanged, *same), hints=()
+        )
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class Errands:
         if not report.error:
             found = report.new + report.changed + report.gone
             await store.note_read(scope, found=found, began=began)
-        await self._note(known, held, stored, agenda, report, poll)
+        await self._note(known, held, stored, agenda, report, began, poll)
 
     async def _note(
         self,
@@ -146,11 +146,13 @@ class Errands:
         scope: StoredScope,
         agenda: ScopeAgenda,
         report: ScopeReport,
+        began: datetime,
         poll: timedelta | None,
     ) -> None:
         """Write down how a read went, and when the next one is due.
 
-        `poll` is after how long, None where it failed.
+        `poll` is how long after it `began`, None where it failed. A read that takes long leaves
+        the account in peace for half that time at least.
         """
         store, now = known.hub.store.under(held.leases), self._resident.now()
         recipes = [one.row.id for one in known.uses(scope.id)]
@@ -162,7 +164,7 @@ class Errands:
                 report.scope,
                 agenda,
                 at=now,
-                next_at=now + poll,
+                next_at=max(began + poll, now + poll / 2),
                 complete=report.complete,
                 emptied=emptied,
                 recipes=recipes,

@@ -44,7 +44,8 @@ class Tending:
 
     async def renew(self) -> None:
         """Make, renew and mend the subscriptions of every tenant."""
-        if await self.stores.turn("renew", RENEW_SECONDS - 1):
+        # Where it has no address, the turn is for another process that has one.
+        if self.address and await self.stores.turn("renew", RENEW_SECONDS - 1):
             await self._each(self._renew)
 
     async def forget(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from truckroll.errands.ports import Engine, Errand, Registry, Taken
 
-AT_ONCE = 4
+AT_ONCE = 8
 LOOK_SECONDS = 5.0  # between looks, where no notification came
 GRACE_SECONDS = 8.0
 log = logging.getLogger(__name__)

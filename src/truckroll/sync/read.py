@@ -150,24 +150,29 @@ async def _list(
 async def _confirmed(
     store: Reading, resource: Resource, session: Session, scope: StoredScope, page: Page
 ) -> Page:
-    """Read directly what a listing may get wrong; that read is then the observation.
+    """Read directly what a listing hints at, or may get wrong; that read is the observation.
 
     A tombstone is doubted where the sheet says that it may lie. Where lists lag behind, whatever
     differs from what is held is only a hint; of a scope that nothing is held of, nothing can be.
     """
     lags = bool(resource.lag) and scope.live > 0
-    if resource.read is None or not (lags or not resource.tombstones_final):
+    doubts = resource.read is not None and (lags or not resource.tombstones_final)
+    if not (doubts or page.hints):
         return page
     seen = [item.id for item in page.items if lags and isinstance(item, Seen)]
     held = await store.versions(scope.id, seen) if seen else {}
     doubtful = [
         item.id
         for item in page.items
-        if isinstance(item, Missing)
-        or (lags and not (isinstance(item, Seen) and _is_held(item, held)))
+        if doubts
+        and (
+            isinstance(item, Missing)
+            or (lags and not (isinstance(item, Seen) and _is_held(item, held)))
+        )
     ]
-    now = await _read(resource, session, scope, doubtful)
-    return msgspec.structs.replace(page, items=tuple(now.get(item.id, item) for item in page.items))
+    now = await _read(resource, session, scope, [*doubtful, *page.hints])
+    items = (*(now.get(item.id, item) for item in page.items), *(now[id_] for id_ in page.hints))
+    return msgspec.structs.replace(page, items=items, hints=())
 
 
 def _is_held(item: Seen, held: Mapping[str, str | None]) -> bool:

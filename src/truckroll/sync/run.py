@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from truckroll.sync.types import Decision, Outcome, RecordRow, Step
 
 BATCH = 500
-KEPT = 2000  # decisions that may be kept from a look ahead; more are made again, batch by batch
+KEPT = 10_000  # decisions that may be kept from a look ahead; more are made again, batch by batch
 ROUNDS = 3
 PATIENCE_SECONDS = 120.0  # how long a pass waits for a scope that another process reads
 REMOVALS = frozenset({"delete", "cancel", "unlink"})

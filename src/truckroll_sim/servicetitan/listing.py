@@ -21,7 +21,7 @@ from truckroll_sim.servicetitan.requests import (
 from truckroll_sim.servicetitan.tenant import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from truckroll_sim.servicetitan.rows import Row
     from truckroll_sim.servicetitan.tenant import Tenant
@@ -34,10 +34,15 @@ View: TypeAlias = "Callable[[Row, Request], dict[str, Any]]"
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A filter: how its value is read, and which rows it keeps."""
+    """A filter: how its value is read, and which rows it keeps.
+
+    `among` names the field that is to be one of the values, where that is all there is to it: few
+    rows pass, so it is asked first.
+    """
 
     reader: Callable[[str], Any]
     keeps: Callable[[Tenant, Row, Any], bool]
+    among: str = ""
 
 
 def same(name: str, reader: Callable[[str], Any] = int) -> Where:
@@ -47,7 +52,7 @@ def same(name: str, reader: Callable[[str], Any] = int) -> Where:
 
 def among(name: str, reader: Callable[[str], Any] = numbers) -> Where:
     """Keep rows whose field is one of the values."""
-    return Where(reader, lambda _, row, value: row.get(name) in value)
+    return Where(reader, lambda _, row, value: row.get(name) in value, among=name)
 
 
 def since(name: str) -> Where:
@@ -115,7 +120,8 @@ class Listing:
         A read by `ids` shows the rows as they are; any other trails by the tenant's lag.
         """
         lag = 0.0 if request.query.get("ids") else request.lag_seconds
-        rows = [row for row in request.tenant[self.table].seen(lag) if "_deleted" not in row]
+        rows = self._few(request, request.tenant[self.table].seen(lag))
+        rows = [row for row in rows if "_deleted" not in row]
         if self.active:
             wanted = asked(request.query, "active", one_of("True", "False", "Any", "true", "false"))
             if wanted != "Any":
@@ -126,6 +132,12 @@ class Listing:
             if value is not None:
                 rows = [row for row in rows if where.keeps(request.tenant, row, value)]
         return ordered(by_external_data(request, rows), request.query, self.sorts)
+
+    def _few(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
+        for name, where in self.where.items():
+            if where.among and (values := asked(request.query, name, where.reader)) is not None:
+                rows = [row for row in rows if row.get(where.among) in values]
+        return rows
 
 
 def by_external_data(request: Request, rows: list[Row]) -> list[Row]:

@@ -143,10 +143,17 @@ class _Reading:
         yield Page((), cursor, last=True, complete=True, since=self._since)
 
     async def changes(self, held: Cursor) -> AsyncIterator[Page]:
-        """Yield the visits that the feeds lead to."""
+        """Yield hints at the visits that the feeds lead to.
+
+        What a feed shows is not composed: whatever differs would have to be read once more, since
+        feeds and lists lag (sheet, section 5).
+        """
         found = await self._drained(FEEDS, held)
-        async for page in self._pages(found.rows):
-            yield page
+        if found.rows.broken:
+            yield self._unread(found.rows)
+        kept = _latest(found.rows)
+        for start in range(0, len(kept), _BATCH):
+            yield await self._hints(kept[start : start + _BATCH])
         yield Page((), self._cursor(found.ends, found.again), last=True)
 
     def _cursor(self, tokens: Mapping[str, str], again: dict[int, datetime]) -> str:
@@ -195,21 +202,35 @@ class _Reading:
 
     async def _pages(self, rows: Rows[Appointment]) -> AsyncIterator[Page]:
         """Yield rows as pages that a transaction can hold, none where there are no rows."""
-        kept = list({one.row.id: one for one in rows.kept}.values())
+        kept = _latest(rows)
         for start in range(0, len(kept), _BATCH):
             yield await self._page(kept[start : start + _BATCH])
         if rows.broken:
-            yield Page(tuple(broken(self._session.system, one) for one in rows.broken))
+            yield self._unread(rows)
+
+    def _unread(self, rows: Rows[Appointment]) -> Page:
+        return Page(tuple(broken(self._session.system, one) for one in rows.broken))
+
+    async def _hints(self, kept: list[Kept[Appointment]]) -> Page:
+        """Return a page that hints at visits. What is not held, and gone or over, is left out."""
+        held = await self._versions(kept)
+        hints = [
+            str(one.row.id)
+            for one in kept
+            if str(one.row.id) in held or (one.row.active and not over_by(one.row, self._since))
+        ]
+        return Page((), hints=tuple(hints))
+
+    async def _versions(self, kept: list[Kept[Appointment]]) -> Mapping[str, str | None]:
+        known = self._session.known
+        return {} if known is None else await known.versions([str(one.row.id) for one in kept])
 
     async def _page(self, kept: list[Kept[Appointment]]) -> Page:
         """Return visits as one page. What is long over and not held is left out."""
-        known = self._session.known
-        ids = [str(one.row.id) for one in kept]
-        held = dict(await known.versions(ids)) if known is not None else {}
-        gone = [one for one in kept if not one.row.active]
-        items: list[Item] = [
-            Missing(str(one.row.id)) for one in gone if known is None or str(one.row.id) in held
-        ]
+        held = await self._versions(kept)
+        ids = [str(one.row.id) for one in kept if not one.row.active]
+        unknown = self._session.known is None
+        items: list[Item] = [Missing(id_) for id_ in ids if unknown or id_ in held]
         live = [
             one
             for one in kept
@@ -227,3 +248,8 @@ class _Reading:
             else:
                 items.append(item)
         return Page(tuple(items), unchanged=tuple(same))
+
+
+def _latest(rows: Rows[Appointment]) -> list[Kept[Appointment]]:
+    """Return one row of each visit: what was told last."""
+    return list({one.row.id: one for one in rows.kept}.values())
