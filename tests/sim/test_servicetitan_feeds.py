@@ -3,6 +3,7 @@
 import pytest
 
 from sim.servicetitan_world import at, world
+from truckroll_sim.servicetitan.rows import Rows
 
 
 @pytest.fixture
@@ -105,6 +106,26 @@ async def test_lists_and_feeds_trail_by_the_lag_and_a_read_by_id_does_not(it):
     assert await listed()
     rows, _ = await follow(it, "jpm/export/jobs", token)
     assert [row["id"] for row in rows] == [number]
+
+
+async def test_what_comes_into_sight_while_a_feed_is_read_is_in_the_next_read(it, monkeypatch):
+    it.later(300)
+    _, token = await follow(it, "jpm/export/jobs")
+    it.fault(kind="stale", seconds=120)
+    job = await it.job()
+    it.later(119)
+    plain = Rows.changes
+
+    def slow(rows, *how):
+        found = plain(rows, *how)
+        it.later(2)
+        return found
+
+    monkeypatch.setattr(Rows, "changes", slow)
+    rows, token = await follow(it, "jpm/export/jobs", token)
+    assert rows == []
+    rows, _ = await follow(it, "jpm/export/jobs", token)
+    assert [row["id"] for row in rows] == [job["id"]]
 
 
 async def test_recent_changes_come_at_once_and_come_again(it):

@@ -38,7 +38,7 @@ def live(database, seeds):
 
 @pytest.mark.fault("F55")
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("seed", range(2, 8))
+@pytest.mark.parametrize("seed", range(1, 8))
 def test_what_must_hold_holds_on_postgresql(database, seed):
     live(database, [seed])
 

@@ -123,6 +123,7 @@ class Client:
         self._gate = gate
         self._timing = timing
         self._calls = 0
+        self._acts = isinstance(transport.auth, ActingAuth)  # a protocol is slow to look for
         self.system = system
         self.account = account
         self.busy = transport.busy
@@ -165,7 +166,7 @@ class Client:
         """
         verb, target = method.upper(), self._join(self._base, url)
         again = verb in REPEATABLE if repeatable is None else repeatable
-        whom = whom if isinstance(self._transport.auth, ActingAuth) else ""
+        whom = whom if self._acts else ""
         # A batch that gets no answer leaves all its writes in doubt, and each is looked up.
         single = alone or again or timeout or self._gate.shaky
         if self._gatherer is not None and not single:

@@ -186,10 +186,12 @@ class MemoryDue(MemoryStore):
         waits = bool(open_ones) or any(look <= at for look in looks)
         return waits, min((look for look in looks if look > at), default=None)
 
-    async def stumble(self, link: int, says: str, *, at: datetime, again: datetime) -> int:
+    async def stumble(
+        self, link: int, says: str, *, at: datetime, again: datetime, for_good: bool = False
+    ) -> int:
         """Note that planning a link failed by a fault of the hub; return how often in a row."""
         del at
-        tries = self.tries[link] = self.tries.get(link, 0) + 1
+        tries = self.tries[link] = self.tries.get(link, 0) + (TRIES if for_good else 1)
         hold = Hold(reason="stumbled", detail=says)
         look_at = None if tries >= TRIES else again
         self.hurried.discard(link)

@@ -63,12 +63,13 @@ class Feed:
         table, tenant = request.tenant[self.table], request.tenant
         begin, since = self._begin(request)
         recent = asked(request.query, "includeRecentChanges", boolean)
+        horizon = table.horizon(request.lag_seconds)  # first: what comes meanwhile is told again
         changes = table.changes(begin.after, 0.0 if recent else request.lag_seconds)
         if since is not None:
             changes = [one for one in changes if one.row["modifiedOn"] >= since]
         page = changes[: tenant.habits.feed_page]
         more = len(changes) > len(page)
-        ends = begin.next(page[-1].revision if more else None, table.horizon(request.lag_seconds))
+        ends = begin.next(page[-1].revision if more else None, horizon)
         answer = {
             "hasMore": more,
             "continueFrom": seal([self.name, tenant.feed_epoch, ends.after, ends.settled]),
