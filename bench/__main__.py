@@ -19,6 +19,7 @@ from bench import (
     planning,
     pushes,
     quiet,
+    restart,
     rows,
     vendors,
 )
@@ -39,6 +40,7 @@ PARTS = (
     "burst",
     "automation",
     "costs",
+    "restart",
 )
 PAIRS = {"cyrus": 5, "radicale": 1}  # a pair of 1,000 events takes Radicale two minutes
 
@@ -113,6 +115,8 @@ async def _resident(part: str, args: argparse.Namespace) -> list[Figure]:
     if part == "costs":
         many = max(4, args.calendars // 4)
         return await costs.figures(changes=args.changes // 2, calendars=many, seconds=15.0)
+    if part == "restart":
+        return await restart.figures(visits=args.changes // 10)
     return await automation.figures(seconds=min(args.seconds, 15.0), changes=args.changes // 2)
 
 

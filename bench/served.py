@@ -56,8 +56,7 @@ class House:
 
     def database_cpu(self) -> float:
         """Return the processor seconds of the whole database server so far."""
-        (noted,) = self._data().glob("postmaster.pid")
-        server = int(noted.read_text().split()[0])
+        server = self.server()
         whole = _cpu(server, with_ended=True)
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
@@ -65,11 +64,12 @@ class House:
                     whole += _cpu(int(stat.parent.name))
         return whole
 
-    def _data(self) -> Path:
+    def server(self) -> int:
+        """Return the process id of the database server."""
         with psycopg.connect(self.url) as connection:
             row = connection.execute("show data_directory").fetchone()
         assert row is not None
-        return Path(row[0])
+        return int((Path(row[0]) / "postmaster.pid").read_text().split()[0])
 
 
 @asynccontextmanager
@@ -132,6 +132,12 @@ class Served:
         """How much memory it holds."""
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def kill(self) -> None:
+        """End it as a machine that fails does."""
+        self._process.kill()
+        self._process.wait(10)
+        self.stop()
 
     def stop(self) -> None:
         """End it politely, else at once."""

@@ -27,7 +27,7 @@ _SOCKET_PATH_LIMIT = 103  # sun_path holds 104 bytes with its end on macOS, 108 
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "50",
+    "max_connections": "200",  # several processes of `up` on one home, each with its pools
     "shared_buffers": "64MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
