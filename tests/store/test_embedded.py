@@ -1,5 +1,4 @@
 import asyncio
-import fcntl
 import os
 import pwd
 import shutil
@@ -7,13 +6,12 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from support.children import child
+from store.clusters import embedded, forget, until
 from truckroll.store import binaries
 from truckroll.store.binaries import Account, find_binaries, reaches, server_account
 from truckroll.store.embedded import Embedded
@@ -42,22 +40,6 @@ def home(tmp_path_factory):
     forget(place)
 
 
-@pytest.fixture
-def new_home(tmp_path):
-    yield tmp_path / "home"
-    forget(tmp_path / "home")
-
-
-def forget(home):
-    for data in binaries.state_directory(home, server_account()).glob("postgres-*"):
-        data.rename(data.with_name("postgres-1"))  # whatever a test made of it
-    embedded(home).erase()
-
-
-def embedded(home):
-    return Embedded(home, durable=False)
-
-
 def runs(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
@@ -81,13 +63,6 @@ def family(pid):
 def answer(url):
     with psycopg.connect(url) as connection:
         return connection.execute("select 42").fetchone()[0]
-
-
-async def until(condition, seconds=5):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 async def test_it_starts_keeps_its_data_and_leaves_nothing_running(home):
@@ -468,60 +443,3 @@ def test_what_stops_a_begun_one_is_told_to_its_holder(home, monkeypatch, tmp_pat
     begun.begin()
     with pytest.raises(DatabaseTrouble, match="others may enter"):
         begun.hold()
-
-
-SLOW = """
-import sys, time
-from truckroll.cli import main, start
-start._import_side_by_side = lambda: time.sleep(0.5)
-sys.exit(main.main(sys.argv[1:]))
-"""
-
-
-def command(home, *words, programme=("-m", "truckroll.cli")):
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    env.pop("TRUCKROLL_DATABASE", None)
-    line = [sys.executable, *programme, "--home", str(home), *words]
-    return child(line, env=env, stderr=subprocess.PIPE)
-
-
-@pytest.mark.parametrize("later", [0, 0.05, 0.1, 0.2])
-async def test_a_command_that_is_ended_while_it_is_imported_stops_its_database(new_home, later):
-    async with embedded(new_home) as server:  # the cluster is there; the command finds it stopped
-        (new_home / "truckroll.home").touch()
-        note = server.data / "postmaster.pid"
-    with command(new_home, "runs") as process:
-        await until(note.exists, seconds=30)
-        await asyncio.sleep(later)
-        process.send_signal(signal.SIGTERM)
-        _, said = await asyncio.to_thread(process.communicate, timeout=60)
-    assert (process.returncode, said) in ((143, b""), (0, b""))  # zero: it was done before
-    assert not note.exists()
-
-
-@pytest.mark.parametrize("times", [1, 2])
-async def test_a_command_that_is_ended_while_it_ends_stops_its_database(new_home, times):
-    async with embedded(new_home) as server:
-        (new_home / "truckroll.home").touch()
-        note = server.data / "postmaster.pid"
-    start = (new_home / "start.lock").open("w")
-    with command(new_home, "runs", programme=("-c", SLOW)) as process, start:
-        await until(note.exists, seconds=30)
-        await until(lambda: held(start), seconds=30)
-        process.send_signal(signal.SIGTERM)  # it goes, and waits for the lock under which it stops
-        await asyncio.sleep(1)
-        for _ in range(times):
-            process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.2)
-        start.close()
-        _, said = await asyncio.to_thread(process.communicate, timeout=60)
-    assert (process.returncode, said) == (143, b"")
-    assert not note.exists()
-
-
-def held(lock):
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

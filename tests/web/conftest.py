@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from store.worlds import AT, make_world
 from truckroll.app import members, tenants
 from truckroll.app.hub import Actor, Hub
 from truckroll.app.rights import PRESETS
 from truckroll.store.open import open_stores
 from truckroll.web.app import make_app
+from web.receiving import Hall
 
 OPERATOR = Actor(name="op", way="cli")
 
@@ -82,3 +84,12 @@ async def crew(hub):
         await members.add(hub, preset, presets=[preset])
         secrets[preset] = (await members.make_token(hub, f"{preset}'s", preset)).secret
     return secrets
+
+
+@pytest.fixture
+async def hall(database_url, tmp_path, store):
+    async with open_stores(database_url, tmp_path / "home") as stores:
+        made = Hall(stores, await make_world(store), [AT])
+        yield made
+        await made.client.aclose()
+        await made.receiver.close()

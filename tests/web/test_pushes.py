@@ -3,9 +3,7 @@
 import asyncio
 import base64
 import gzip
-import hashlib
 import hmac
-import html
 import json
 import time
 from contextlib import asynccontextmanager
@@ -13,11 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 import psycopg
 import pytest
-from litestar import Litestar
 
 from kit.schemes import SCHEMES, secret_of, signed
 from store.worlds import AT, later, make_world
@@ -25,75 +21,16 @@ from truckroll.app import pushes as app_pushes
 from truckroll.app.hub import Hub
 from truckroll.app.pushes import MOST_BYTES, Receiver, forget_old
 from truckroll.connectors.servicetitan import SERVICETITAN
-from truckroll.kit import handshakes
 from truckroll.kit.contract import Push
-from truckroll.kit.proofs import Token, Unsigned
+from truckroll.kit.proofs import Unsigned
 from truckroll.kit.push import Subscribed, parts_of
-from truckroll.store.open import open_store, open_stores
-from truckroll.web.pushes import pushes_first
-
-ADDRESS = "https://hub.example/in"
-BODY = b'{"event": "task.changed", "id": 17}'
-TOKEN = Push(Token(header="X-Token"), delivery_id=lambda push: push.headers.get("x-id", ""))
+from truckroll.store.open import open_store
+from web.receiving import ADDRESS, BODY, TOKEN
 
 
 class Event(msgspec.Struct):
     id: int
     board: str = ""
-
-
-class Hall:
-    """A receiver with the subscriptions of a small world, and a client that speaks to it."""
-
-    def __init__(self, stores, world, clock):
-        self.stores = stores
-        self.store = world.store
-        self.world = world
-        self.push = TOKEN
-        self.clock = clock
-        self.receiver = Receiver(
-            stores, ADDRESS, now=lambda: self.clock[0], push_of=lambda _: self.push
-        )
-        app = pushes_first(self.receiver, Litestar([], openapi_config=None))
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="https://hub.example"
-        )
-
-    async def subscribed(self, push=TOKEN, secret="s" * 20, scope=True):
-        """Return a subscription that is at work."""
-        self.push = push
-        place = self.world.source if scope else None
-        row = await self.store.add_subscription(
-            self.world.source_account, place, at=AT, secret=secret, by_hand=True
-        )
-        return await self.store.subscription(row.id)
-
-    async def opened(self, push, coming=""):
-        """Return a subscription that is just being made."""
-        self.push = push
-        row = await self.store.add_subscription(self.world.source_account, self.world.source, at=AT)
-        return await self.store.claim_subscription(
-            row, at=self.clock[0], until=self.clock[0] + timedelta(minutes=2), coming=coming
-        )
-
-    def send(self, row, body=BODY, headers=None, query="", method="POST", **more):
-        given = {"X-Token": row.secret, **(headers or {})}
-        url = f"/push/{row.path}{query}"
-        return self.client.request(method, url, content=body, headers=given, **more)
-
-    async def due(self):
-        async with self.store._transaction() as cursor:
-            await cursor.execute("select asked from scope where id = %s", [self.world.source])
-            return (await cursor.fetchone())[0]
-
-
-@pytest.fixture
-async def hall(database_url, tmp_path, store):
-    async with open_stores(database_url, tmp_path / "home") as stores:
-        made = Hall(stores, await make_world(store), [AT])
-        yield made
-        await made.client.aclose()
-        await made.receiver.close()
 
 
 # Taking
@@ -340,102 +277,6 @@ async def test_too_large_a_push_is_turned_away(hall):
             yield b"x" * 65536
 
     assert (await hall.send(row, endless())).status_code == 413
-
-
-# Handshakes
-
-
-@pytest.mark.fault("F07")
-async def test_graph_is_answered_only_while_its_subscription_is_made(hall):
-    push = replace(TOKEN, handshake=handshakes.VALIDATION_TOKEN)
-    query = "?validationToken=Validation%3A%20%3Cscript%3Ealert(1)%3C%2Fscript%3E"
-    assert (await hall.client.post(f"/push/{'x' * 43}{query}")).status_code == 404
-    row = await hall.opened(push)
-    answer = await hall.client.post(f"/push/{row.path}{query}")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert html.unescape(answer.text) == "Validation: <script>alert(1)</script>"
-    assert "<" not in answer.text
-    told = Subscribed(id="r")
-    await hall.store.settle_subscription(row, told, at=AT, anew=True)
-    late = await hall.client.post(f"/push/{row.path}{query}")
-    assert (late.status_code, late.content) == (401, b"")
-
-
-@pytest.mark.fault("F07")
-async def test_asanas_secret_counts_while_the_call_that_brings_it_is_still_open(hall):
-    push = Push(SCHEMES["asana"], handshake=handshakes.HOOK_SECRET)
-    row = await hall.opened(push)
-    secret = hashlib.sha256(b"theirs").hexdigest()
-    path = f"/push/{row.path}"
-    answer = await hall.client.post(path, headers={"X-Hook-Secret": secret})
-    assert (answer.status_code, answer.headers["x-hook-secret"]) == (200, secret)
-
-    signature = signature_of(secret, BODY)
-    answer = await hall.client.post(path, content=BODY, headers={"X-Hook-Signature": signature})
-    assert answer.status_code == 200
-    await hall.store.settle_subscription(row, Subscribed(id="r"), at=AT, anew=True)
-    other = hashlib.sha256(b"a stranger's").hexdigest()
-    answer = await hall.client.post(path, headers={"X-Hook-Secret": other})
-    assert answer.status_code == 401
-    assert "x-hook-secret" not in answer.headers
-    assert (await hall.store.subscription(row.id)).secret == secret
-
-
-def signature_of(secret, body):
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
-@pytest.mark.fault("F07")
-async def test_servicem8_and_monday_are_answered_only_while_they_are_made(hall):
-    for push, body, echo in (
-        (
-            replace(TOKEN, handshake=handshakes.FORM_CHALLENGE),
-            b"mode=subscribe&challenge=c1",
-            b"c1",
-        ),
-        (
-            replace(TOKEN, handshake=handshakes.JSON_CHALLENGE),
-            b'{"challenge":"c2"}',
-            b'{"challenge":"c2"}',
-        ),
-    ):
-        row = await hall.opened(push)
-        answer = await hall.client.post(f"/push/{row.path}", content=body)
-        assert (answer.status_code, answer.content) == (200, echo)
-        hall.clock[0] += timedelta(minutes=3)  # the call has come to its end, whatever became of it
-        answer = await hall.client.post(f"/push/{row.path}", content=body)
-        assert (answer.status_code, answer.content) == (401, b"")
-
-
-@pytest.mark.fault("F07")
-async def test_slack_must_sign_its_challenge(hall):
-    push = Push(SCHEMES["slack-v0"], handshake=handshakes.URL_VERIFICATION)
-    row = await hall.subscribed(push, secret=secret_of("slack-v0"))
-    body = b'{"token":"t","challenge":"c<b>","type":"url_verification"}'
-    good = signed("slack-v0", body, AT).headers
-    path = f"/push/{row.path}"
-    answer = await hall.client.post(path, content=body, headers=good)
-    assert (answer.status_code, answer.content) == (200, b"c&lt;b&gt;")
-    bad = signed("slack-v0", body, AT, number=2).headers
-    answer = await hall.client.post(path, content=body, headers=bad)
-    assert (answer.status_code, answer.content) == (401, b"")
-    assert await hall.store.pushes(row.id) == []
-
-
-async def test_trello_may_look_whether_the_address_is_there(hall):
-    push = replace(TOKEN, handshake=handshakes.HEAD)
-    row = await hall.opened(push)
-    assert (await hall.client.head(f"/push/{row.path}")).status_code == 200
-    assert (await hall.client.head(f"/push/{'x' * 43}")).status_code == 404
-
-
-async def test_while_a_subscription_is_made_an_unproven_push_is_asked_to_come_again(hall):
-    row = await hall.opened(TOKEN, coming="not known to them yet")
-    answer = await hall.send(row, headers={"X-Token": "theirs"})
-    assert answer.status_code == 503
-    assert await hall.store.pushes(row.id) == []
 
 
 async def test_old_pushes_are_forgotten(hall):
