@@ -250,7 +250,7 @@ class Company(Chaos):
         copied = any(one.hold == "copied_back" for one in twin.link_rows.values())
         recipe = twin.recipe_rows[RECIPE]
         waits = recipe.failures or (recipe.due_at is not None and recipe.due_at <= soon)
-        if waits and not copied:  # such a record is looked at for ever
+        if waits and (recipe.trouble or not copied):  # such a record is looked at for ever
             return f"the recipe is due ({recipe.trouble})"
         if at_once(twin.open_intents(RECIPE)):
             return "an intent has no outcome"

@@ -100,7 +100,6 @@ QUICK = (
 )
 
 
-@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "bug", [one for one in BUGS if one.name in QUICK], ids=lambda bug: bug.name
