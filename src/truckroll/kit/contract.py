@@ -82,9 +82,9 @@ class Page(msgspec.Struct, frozen=True):
     before still holds). `last` is True on the final page only. `complete` on the final page says
     that the listing as a whole showed everything inside its extent, so that absence is a claim;
     a listing of changes is never complete. `unchanged` are ids that were listed with the version
-    that the hub already has: seen, not read again. `hints` are ids of which something may have
-    changed, or that may be gone: they are read directly, as if they stood in the page, which a
-    resource that gives them allows. `since` (aware UTC, on the final page) bounds
+    that the hub already has: seen, not read again. `hints` are ids of records that may have
+    changed or be gone: the hub reads them by the resource's `read` or `read_many`, and takes what
+    it gets for items of the page. `since` (aware UTC, on the final page) bounds
     the extent of a complete listing: absence is a claim only for what ends after it, since
     systems that show a window drop what is over.
     """

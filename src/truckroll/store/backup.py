@@ -269,7 +269,7 @@ def _address(url: str) -> tuple[list[str], dict[str, str]]:
 def _program(
     command: list[str], environment: Mapping[str, str], **streams: Any
 ) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, env=environment, **streams)  # noqa: S603 -- the wheel's own
+    return subprocess.Popen(command, env=environment, **streams)  # noqa: S603 -- the wheel's own program, arguments are ours
 
 
 def _failed(what: str, said: str, code: int) -> DatabaseTrouble:

@@ -120,16 +120,8 @@ class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
     ) -> RecordRow:
         if isinstance(item, Unreadable):
             if old is None:
-                return RecordRow(
-                    id=next(self._ids),
-                    account=self.scopes[scope].account,
-                    scope=scope,
-                    external_id=item.id,
-                    kind=kind,
-                    state="unreadable",
-                    problem=item.reason,
-                    seen_at=at,
-                )
+                unread = self._bare(scope, kind, item.id, "unreadable", at)
+                return msgspec.structs.replace(unread, problem=item.reason)
             return msgspec.structs.replace(old, state="unreadable", problem=item.reason, seen_at=at)
         before: Fields = old.fields if old else {}
         changed = dict(old.changed) if old else {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from truckroll.kit.contract import Missing, Seen, Unreadable
 from truckroll.model.records import same
 from truckroll.store.observe import is_anew
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from truckroll.sync.ports import StoredScope
-    from truckroll.sync.types import Outcome, Step
+    from truckroll.sync.types import EndState, Outcome, Step
 
 
 class MemoryDoubts:
@@ -39,16 +41,20 @@ class MemoryDoubts:
         """Keep the tombstone of an unknown record while a create is out: it may be of that."""
         out = (step for _, step, outcome, _ in self.steps.values() if outcome is None)
         if any(step.op == "create" and step.scope == scope for step in out):
-            self.records[scope, item.id] = RecordRow(
-                id=next(self._ids),
-                account=self.scopes[scope].account,
-                scope=scope,
-                external_id=item.id,
-                kind=kind,
-                state="gone",
-                seen_at=at,
-                gone_at=at,
-            )
+            gone = self._bare(scope, kind, item.id, "gone", at)
+            self.records[scope, item.id] = msgspec.structs.replace(gone, gone_at=at)
+
+    def _bare(self, scope: int, kind: str, id_: str, state: EndState, at: datetime) -> RecordRow:
+        """Return a new record of which nothing but its state was seen."""
+        return RecordRow(
+            id=next(self._ids),
+            account=self.scopes[scope].account,
+            scope=scope,
+            external_id=id_,
+            kind=kind,
+            state=state,
+            seen_at=at,
+        )
 
     def doubt_scope(self, scope: int, at: datetime) -> None:
         """Let a scope be read whole: it is not known which of two observations is the newer."""

@@ -180,7 +180,7 @@ async def _doubt(cursor: AsyncCursor[Row], finished: Sequence[_Finished], at: da
 
 def _is_overtaken(
     one: _Finished, is_gone: bool, version: str | None, fields: bytes, seen_since: bool
-) -> bool:  # columns of a row
+) -> bool:
     """Tell whether a record was observed anew while a call was out."""
     if is_gone:
         return one.outcome.shown is not None

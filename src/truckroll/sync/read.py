@@ -163,12 +163,9 @@ async def _confirmed(
     held = await store.versions(scope.id, seen) if seen else {}
     doubtful = [
         item.id
-        for item in page.items
-        if doubts
-        and (
-            isinstance(item, Missing)
-            or (lags and not (isinstance(item, Seen) and _is_held(item, held)))
-        )
+        for item in (page.items if doubts else ())
+        if isinstance(item, Missing)
+        or (lags and not (isinstance(item, Seen) and _is_held(item, held)))
     ]
     now = await _read(resource, session, scope, [*doubtful, *page.hints])
     items = (*(now.get(item.id, item) for item in page.items), *(now[id_] for id_ in page.hints))

@@ -36,13 +36,12 @@ View: TypeAlias = "Callable[[Row, Request], dict[str, Any]]"
 class Where:
     """A filter: how its value is read, and which rows it keeps.
 
-    `among` names the field that is to be one of the values, where that is all there is to it: few
-    rows pass, so it is asked first.
+    `few` says that it leaves few rows of many, so that it is asked first.
     """
 
     reader: Callable[[str], Any]
     keeps: Callable[[Tenant, Row, Any], bool]
-    among: str = ""
+    few: bool = False
 
 
 def same(name: str, reader: Callable[[str], Any] = int) -> Where:
@@ -52,7 +51,7 @@ def same(name: str, reader: Callable[[str], Any] = int) -> Where:
 
 def among(name: str, reader: Callable[[str], Any] = numbers) -> Where:
     """Keep rows whose field is one of the values."""
-    return Where(reader, lambda _, row, value: row.get(name) in value, among=name)
+    return Where(reader, lambda _, row, value: row.get(name) in value, few=True)
 
 
 def since(name: str) -> Where:
@@ -120,23 +119,21 @@ class Listing:
         A read by `ids` shows the rows as they are; any other trails by the tenant's lag.
         """
         lag = 0.0 if request.query.get("ids") else request.lag_seconds
-        rows = self._few(request, request.tenant[self.table].seen(lag))
+        rows = self._kept(request, request.tenant[self.table].seen(lag), few=True)
         rows = [row for row in rows if "_deleted" not in row]
         if self.active:
             wanted = asked(request.query, "active", one_of("True", "False", "Any", "true", "false"))
             if wanted != "Any":
                 shown_ones = (wanted or "True").lower() == "true"
                 rows = [row for row in rows if row["active"] == shown_ones]
-        for name, where in self.where.items():
-            value = asked(request.query, name, where.reader)
-            if value is not None:
-                rows = [row for row in rows if where.keeps(request.tenant, row, value)]
+        rows = list(self._kept(request, rows, few=False))
         return ordered(by_external_data(request, rows), request.query, self.sorts)
 
-    def _few(self, request: Request, rows: Iterable[Row]) -> Iterable[Row]:
+    def _kept(self, request: Request, rows: Iterable[Row], *, few: bool) -> Iterable[Row]:
+        """Return the rows that the filters of one kind keep."""
         for name, where in self.where.items():
-            if where.among and (values := asked(request.query, name, where.reader)) is not None:
-                rows = [row for row in rows if row.get(where.among) in values]
+            if where.few == few and (value := asked(request.query, name, where.reader)) is not None:
+                rows = [row for row in rows if where.keeps(request.tenant, row, value)]
         return rows
 
 
