@@ -1,6 +1,7 @@
-"""A database in trouble that it really tells: no room on its disk, a slow disk, locked tables."""
+"""A database in trouble that it really tells: a full or slow disk, locked tables, or gone."""
 
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -56,3 +57,17 @@ def locked(url, *tables):
         for table in tables:
             owner.execute(f"lock table truckroll.{table} in access exclusive mode")
         yield
+
+
+@contextmanager
+def away(url, server_url):
+    """Take the database away: nobody gets in, and who is in is thrown out."""
+    name = urlsplit(url).path.removeprefix("/")
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(f"alter database {name} allow_connections false")
+        gone = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+        server.execute(gone, [name])
+        try:
+            yield
+        finally:
+            server.execute(f"alter database {name} allow_connections true")

@@ -7,9 +7,6 @@ import pytest
 
 from support import disk
 from truckroll.app import pushes as app_pushes
-from web.test_pushes import hall, no_database
-
-__all__ = ["hall"]
 
 
 @pytest.fixture
@@ -75,7 +72,7 @@ async def test_after_ninety_seconds_without_a_database_everything_is_taken_once(
     row = await hall.subscribed()
     assert (await hall.send(row, headers={"X-Id": "before"})).status_code == 200
     turned_away = []
-    async with no_database(database_url, server_url):
+    with disk.away(database_url, server_url):
         for second in range(90):
             steady.now += 1.1  # one try at the database may be made each second
             for number in (2 * second, 2 * second + 1):

@@ -11,9 +11,8 @@ import pytest
 from store.worlds import AT
 from truckroll.app.unwelcome import AT_ONCE, MOST_SOURCES, PER_SECOND, Unwelcome
 from truckroll.kit.push import Hint
-from web.test_pushes import BODY, TOKEN, hall
+from web.receiving import BODY, TOKEN
 
-__all__ = ["hall"]
 GARBAGE = b"\x00garbage" * (1024 * 1024 // 8)
 
 

@@ -6,10 +6,8 @@ import gzip
 import hmac
 import json
 import time
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 import msgspec
 import psycopg
@@ -17,6 +15,7 @@ import pytest
 
 from kit.schemes import SCHEMES, secret_of, signed
 from store.worlds import AT, later, make_world
+from support import disk
 from truckroll.app import pushes as app_pushes
 from truckroll.app.hub import Hub
 from truckroll.app.pushes import MOST_BYTES, Receiver, forget_old
@@ -291,20 +290,6 @@ async def test_old_pushes_are_forgotten(hall):
 # The database away
 
 
-@asynccontextmanager
-async def no_database(database_url, server_url):
-    """Take the database away: nobody gets in, and who is in is thrown out."""
-    name = urlsplit(database_url).path.removeprefix("/")
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(f"alter database {name} allow_connections false")
-        gone = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
-        server.execute(gone, [name])
-        try:
-            yield
-        finally:
-            server.execute(f"alter database {name} allow_connections true")
-
-
 @pytest.mark.fault("F08")
 async def test_without_a_database_nothing_is_acknowledged_and_lost(
     hall, database_url, server_url, monkeypatch
@@ -321,7 +306,7 @@ async def test_without_a_database_nothing_is_acknowledged_and_lost(
 
     for number in range(5):
         await send(number)
-    async with no_database(database_url, server_url):
+    with disk.away(database_url, server_url):
         began = time.monotonic()
         answers = await asyncio.gather(*(send(number) for number in range(10, 60)))
         assert time.monotonic() - began < 5
