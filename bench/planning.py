@@ -95,7 +95,7 @@ def context(rule: Mirror, now: datetime = _NOW) -> Context:
         zone="America/New_York",
         accounts=MappingProxyType(facts),
         people=lambda person: places.get(person) or Problem("person_unmapped", person),
-        match=Matcher((), rule.match).find,
+        match=Matcher(rule.match).find,
         scope_label=lambda scope: f"the calendar {scope}",
     )
 

@@ -2,8 +2,12 @@
 
 from datetime import timedelta
 
+import psycopg
+import pytest
+
 from support.company import row
 from truckroll.kit.push import Subscribed
+from truckroll.store.backup import _forget_cursors
 
 
 def wait(agenda):
@@ -22,6 +26,30 @@ async def test_what_is_installed_is_read_and_settled_without_being_told(hub, off
     (run,) = await hub.store.runs()
     assert (run.kind, run.summary["writes"], run.summary["failed"]) == ("settle", 1, 0)
     assert run.ended_at is not None
+
+
+@pytest.mark.fault("F56")
+@pytest.mark.parametrize("restored", [False, True], ids=["new", "restored"])
+async def test_nothing_is_made_in_a_calendar_that_was_not_read(hub, office, database_url, restored):
+    """What would be made may stand there: of an office that moves here, or since the backup."""
+    if restored:
+        await hub.quiet()
+        office.rows.append(row(2, "Ben"))
+        office.save()
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            _forget_cursors(connection)
+    await hub.agenda.look()
+    field = next(one for one in await hub.store.accounts() if one.name == "field")
+    (source,) = [one.id for one in await hub.store.scopes() if one.account != field.id]
+    (installed,) = await hub.store.recipes()
+    await hub.errands.registry()["read"](1, source)
+    await hub.errands.registry()["settle"](1, installed.id)
+    assert office.titles("ana") == (["J-1 Visit 1 · Smith"] if restored else [])
+    assert office.titles("ben") == []
+    await hub.quiet()
+    assert office.titles("ana") == ["J-1 Visit 1 · Smith"]
+    assert office.titles("ben") == (["J-2 Visit 2 · Smith"] if restored else [])
+    assert (await hub.store.recipe_agenda(installed.id)).failures == 0
 
 
 async def test_nothing_new_settles_nothing_and_leaves_no_run(hub, office):

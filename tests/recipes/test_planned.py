@@ -74,6 +74,18 @@ async def test_an_appointment_lands_with_each_technician_and_settles():
     assert source.writes == 0
 
 
+async def test_what_a_technician_who_joins_has_already_is_not_made_again():
+    """Ana has it for long; Ben, who joins the crew, wrote it into the own calendar before."""
+    world, source, ana, ben = jobs("Ana")
+    await world.settle()
+    ben.put("own", title="J-1 Leak · Roe", when=WHEN)
+    await world.settle()
+    source.put("1", people=("Ana", "Ben"))
+    assert await world.settle() == 0
+    assert list(ben.show()) == ["own"]
+    assert ben.show()["own"]["notes"] == event(ana)[1]["notes"]
+
+
 async def test_an_edit_at_the_source_is_one_update_of_the_same_event():
     world, source, ana, _ = jobs("Ana")
     await world.settle()

@@ -1,6 +1,7 @@
 """Leases: one at a time, over processes; whoever lost one writes nothing more."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -196,6 +197,33 @@ async def test_a_lease_that_another_took_ends_the_call_that_is_under_way(store, 
         with pytest.raises(Fenced):
             async with held.call():
                 await asyncio.sleep(5)
+
+
+@pytest.mark.fault("F57")
+@pytest.mark.parametrize("left_alone", [False, True])
+async def test_whoever_takes_over_from_one_that_may_be_well_waits_until_it_knows(
+    store, other, left_alone
+):
+    """The database's clock leapt: the lease is over, and its holder goes on with a call."""
+    order = []
+
+    async def hold():
+        terms = Terms(seconds=60.0, beat=0.5)
+        async with holding(store, "recipe", [1], terms=terms) as held:
+            with contextlib.suppress(Fenced):
+                async with held.call():
+                    await asyncio.sleep(0.3 if left_alone else 30)
+            order.append("the first ends")
+
+    first = asyncio.create_task(hold())
+    await asyncio.sleep(0.1)
+    async with store._transaction() as cursor:
+        await cursor.execute("update lease set until = until - interval '1 hour'")
+    async with holding(other, "recipe", [1], terms=Terms(seconds=60.0, beat=0.5)) as held:
+        assert [one.robbed for one in held.leases] == [True]
+        order.append("the second works")
+    await first
+    assert order == ["the first ends", "the second works"]
 
 
 async def test_the_twin_does_the_same():

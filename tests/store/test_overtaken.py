@@ -69,6 +69,20 @@ async def test_a_page_asked_for_before_a_write_does_not_replace_its_reply(store,
     assert await store.finish_listing(world.target, listing, at=later(seconds=4)) == []
 
 
+async def test_what_was_written_during_a_listing_that_does_not_show_it_is_told(store):
+    world, opened = await writing(store)
+    listing = await store.begin_listing(world.target)
+    await world.finish(opened, "done", at=later(seconds=2), **reply("x0", visit("Leak"), "w2"))
+    assert await store.finish_listing(world.target, listing, at=later(seconds=4)) == []
+    assert await store.overtaken(world.target, listing) == ["x0"]
+    assert not await doubted(store, world)
+    await store.doubt(world.target, at=later(seconds=5))
+    assert await doubted(store, world)
+    listing = await store.begin_listing(world.target)
+    await world.page(seen("x0", visit("Leak"), "w2"), scope=world.target, listing=listing)
+    assert await store.overtaken(world.target, listing) == []
+
+
 async def test_what_was_removed_is_not_back_by_a_page_from_before(store):
     world = await make_world(store)
     (link,) = await world.synced()
@@ -115,7 +129,11 @@ async def test_after_a_leap_what_failed_and_recipes_are_due_at_once(store):
             failures=failures,
         )
     await store.make_recipes_due([world.recipe], at=later(hours=1))
+    (link,) = await world.adopted()
+    await world.follower(link, at=later(hours=1))
     await store.clamp_due(at=AT, longest=300)
+    (opened,) = await store.open_intents(world.recipe)
+    assert opened.at == AT
     assert (await store.scope_agenda(world.source)).due_at == AT
     assert (await store.scope_agenda(world.target)).due_at == later(minutes=4)
     assert (await store.recipe_agenda(world.recipe)).due_at == AT

@@ -32,18 +32,35 @@ def test_keys_are_normalized_and_a_missing_part_is_no_key():
     assert key_of({"when": DAY, "title": ""}, names) is None
 
 
+def taught(records):
+    matcher = Matcher(("title",))
+    matcher.teach(["k"], records)
+    return matcher
+
+
+def test_who_was_not_taught_is_noted():
+    matcher = taught([row(1)])
+    matcher.find("k", 2, {"title": "Leak"})
+    assert not matcher.asked
+    matcher.find("l", 2, {"title": "Else"})
+    assert matcher.asked == {"l"}
+    matcher.teach(["l"], [row(1), row(2, "Else")])
+    assert not matcher.asked
+    assert matcher.find("l", 2, {"title": "Else"}).sure.id == 2
+
+
 def test_the_mark_comes_before_the_keys_and_a_record_is_given_once():
-    matcher = Matcher([row(1), row(2, "else", mark="k")], ("title",))
+    matcher = taught([row(1), row(2, "else", mark="k")])
     assert matcher.find("k", 2, {"title": "Leak"}).sure.id == 2
     assert matcher.find("l", 2, {"title": "Leak"}).sure.id == 1
     assert matcher.find("m", 2, {"title": "Leak"}).sure is None
 
 
 def test_several_are_several_and_one_under_a_tombstone_was_there_before():
-    found = Matcher([row(1), row(2)], ("title",)).find("k", 2, {"title": "Leak"})
+    found = taught([row(1), row(2)]).find("k", 2, {"title": "Leak"})
     assert found.sure is None
     assert len(found.several) == 2
-    found = Matcher([row(1, ended=True)], ("title",)).find("k", 2, {"title": "Leak"})
+    found = taught([row(1, ended=True)]).find("k", 2, {"title": "Leak"})
     assert found.before
 
 

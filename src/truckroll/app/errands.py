@@ -164,7 +164,7 @@ class Errands:
                 report.scope,
                 agenda,
                 at=now,
-                next_at=max(began + poll, now + poll / 2),
+                next_at=max(min(began, now) + poll, now + poll / 2),  # the clock may have leapt
                 complete=report.complete,
                 emptied=emptied,
                 recipes=recipes,

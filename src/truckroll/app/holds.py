@@ -210,7 +210,7 @@ async def _held(hub: Hub, installed: Installed, links: list[Link]) -> list[_Held
 async def look_at(hub: Hub, installed: Installed, links: list[Link]) -> list[Decision]:
     """Return what would be decided about links now, from what was read last. Stores nothing."""
     async with open_job(hub, installed) as job:
-        context = await job.context(links, Matcher((), job.match_names).find, frozenset())
+        context = await job.context(links, Matcher(job.match_names).find, frozenset())
         return list(plan(links, context))
 
 

@@ -158,7 +158,7 @@ def _retired(
         one
         for one in scopes
         if one.id not in have
-        and one.complete_at is not None
+        and (one.complete_at is not None or one.live)
         and all_accounts[one.account].name in named
     ]
 

@@ -61,7 +61,8 @@ async def settle(
 ) -> Settled:
     """Do what is due of a recipe whose lease is held by the job, without reading.
 
-    Scopes whose last read failed wait: nothing of them is weighed, nothing is written there.
+    Scopes whose last read failed, and those that were not read yet, wait: nothing of them is
+    weighed, nothing is written there.
     A run is noted where something is written, or a brake says something else than it `told`. The
     link `aside` killed whoever worked on it: it is left alone.
     """
@@ -110,6 +111,9 @@ def _as_read(job: Job, agendas: Mapping[int, ScopeAgenda]) -> list[ScopeReport]:
             continue
         if one.failures:
             reports.append(ScopeReport(scope=scope.id, error=one.trouble, code=one.code))
+        elif not one.known:  # what stands there may be what would be made
+            says = f"{scope.scope.title} was not read yet; it waits."
+            reports.append(ScopeReport(scope=scope.id, error=says, code="unread"))
         elif one.emptied:
             reports.append(ScopeReport(scope=scope.id, complete=True, before=one.emptied))
     return reports

@@ -13,7 +13,7 @@ from truckroll.errands.fair import EACH_TENANT, fair
 from truckroll.errands.ports import Errand, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from truckroll.errands.ports import Due, Engine
@@ -32,8 +32,9 @@ class Tick:
 
     `look` is called at each look of the tick that is at work, and `sweep` now and then: they make
     due what the clock alone makes due. `jumped` is called where the wall clock leapt, or may have
-    before this process began. Time between looks is counted by a clock that never leaps
-    (F57).
+    before this process began; and again when all errands have ended that went on just then, since
+    they may have put down times of the old. Time between looks is counted by a clock that never
+    leaps (F57).
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Tick:
         self._swept = float("-inf")
         self._pause = EVERY_SECONDS
         self._offset: float | None = None
+        self._astride: set[Errand] = set()
         self.woken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -82,6 +84,7 @@ class Tick:
                 return []
             await self._keep()
             going = await self._engine.going()
+            await self._land(going)
             busy = [(one.kind, one.tenant, one.about) for one in going]
             now = self._now()
             found = await self._due.work(busy, at=now + _AHEAD, each=self._each)
@@ -95,11 +98,20 @@ class Tick:
             self._accounts = kept
             return await self._engine.defer(chosen) if chosen else []
 
+    async def _land(self, going: Sequence[Errand]) -> None:
+        """Put right once more what errands left behind that went on while the clock leapt."""
+        if not self._astride:
+            return
+        self._astride.intersection_update(going)
+        if not self._astride:
+            await self._jumped()
+
     async def _keep(self) -> None:
         """Do now and then what is to be done now and then."""
         now = self._steady()
         offset = self._now().timestamp() - now
         if self._offset is None or abs(offset - self._offset) > JUMP_SECONDS:
+            self._astride = set(await self._engine.going())
             await self._jumped()
         self._offset = offset
         await self._look()

@@ -174,9 +174,12 @@ def unbound(connection: Connection, table: str) -> Iterator[None]:
 
 
 def _forget_cursors(connection: Connection) -> None:
-    """Let every scope be read whole: what is stored is older than the world."""
+    """Let every scope be read whole before it is planned for: the world is newer."""
     with unbound(connection, "scope"):
-        connection.execute("update truckroll.scope set cursor = null")
+        connection.execute(
+            "update truckroll.scope set cursor = null, complete_at = null,"
+            " due_at = case when due_at is not null then least(due_at, now()) end"
+        )
 
 
 def _in_use(connection: Connection) -> bool:

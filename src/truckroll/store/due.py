@@ -10,6 +10,7 @@ from psycopg import Error
 from truckroll.store.base import Base, Pool, Row, named_sql, unique
 from truckroll.store.links import encode_holds
 from truckroll.store.secret import Keyring
+from truckroll.sync.leases import LEASE_SECONDS
 from truckroll.sync.types import Hold
 
 SQL = named_sql("due")
@@ -25,7 +26,8 @@ class ScopeAgenda(msgspec.Struct, frozen=True, kw_only=True):
     `emptied` is how many records the last complete read found gone that showed none at all.
     `poll_seconds` is how often it is read at least, None for what is usual with its system.
     `trace` is the traceparent of the push that made it due, or "". `pushed` says that a live
-    subscription tells of its changes.
+    subscription tells of its changes, `known` that it was read completely, and since the hub was
+    restored last.
     """
 
     asked: int = 0
@@ -39,6 +41,7 @@ class ScopeAgenda(msgspec.Struct, frozen=True, kw_only=True):
     tried_at: datetime | None = None
     trace: str = ""
     pushed: bool = False
+    known: bool = False
 
 
 class RecipeAgenda(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +111,8 @@ class DueStore(Base):
     ) -> None:
         """Note how a read went and when the next is due; who asked since `before` is not served.
 
-        Where something changed since they were told last, or the scope can be read again, these
-        recipes become due.
+        Where something changed since they were told last, or the scope can be read again or is
+        known only now, these recipes become due.
         """
         row = {
             "scope": scope,
@@ -123,8 +126,8 @@ class DueStore(Base):
             "emptied": emptied,
         }
         async with self._transaction(durable=False, fenced=True) as cursor:
-            mended = bool(before.failures) and not failures
-            news = {"scope": scope, "at": at, "recipes": unique(recipes), "anyhow": mended}
+            mended = (before.failures and not failures) or (complete and not before.known)
+            news = {"scope": scope, "at": at, "recipes": unique(recipes), "anyhow": bool(mended)}
             await cursor.execute(SQL["news"], news)
             if await cursor.fetchone() is not None:
                 await cursor.execute(SQL["wake"])
@@ -221,12 +224,15 @@ class DueStore(Base):
         """After the clock leapt back: let nothing wait longer than it is usually polled.
 
         What failed is tried at once, links that were due are, and recipes look at once what waits
-        for when: their instants are of the old time.
+        for when: their instants are of the old time. Writes without an answer count from now on,
+        and so do leases.
         """
         async with self._transaction() as cursor:
             await cursor.execute(SQL["clamp"], {"at": at, "longest": longest})
             await cursor.execute(SQL["clamp_recipes"], {"at": at})
             await cursor.execute(SQL["clamp_links"], {"at": at})
+            await cursor.execute(SQL["clamp_steps"], {"at": at})
+            await cursor.execute(SQL["clamp_leases"], {"lease": LEASE_SECONDS})
 
     async def set_poll(self, account: int, seconds: int | None, *, at: datetime) -> None:
         """Say how often an account's scopes are read at least; None is what is usual."""
@@ -283,6 +289,7 @@ def _scope_agenda(row: Row) -> ScopeAgenda:
         tried_at=row[8],
         trace=row[9],
         pushed=row[10],
+        known=row[11],
     )
 
 

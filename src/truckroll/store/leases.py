@@ -23,7 +23,7 @@ class LeasesStore(Base):
         async with self._transaction(durable=False) as cursor:
             await cursor.execute(SQL["take"], row)
             return [
-                Lease(what=what, id=row[0], epoch=row[1], deaths=row[2], hand=row[3])
+                Lease(what=what, id=row[0], epoch=row[1], deaths=row[2], hand=row[3], robbed=row[4])
                 for row in await cursor.fetchall()
             ]
 

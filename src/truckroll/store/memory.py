@@ -171,6 +171,16 @@ class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
             if one.scope == scope and one.state != "gone" and self.seen_by.get(one.id, 0) < listing
         ]
 
+    async def overtaken(self, scope: int, listing: int) -> list[str]:
+        return [
+            one.external_id
+            for one in self.records.values()
+            if one.scope == scope and one.state != "gone" and self.seen_by.get(one.id, 0) > listing
+        ]
+
+    async def doubt(self, scope: int, *, at: datetime) -> None:
+        self.doubt_scope(scope, at)
+
     async def set_cursor(self, scope: int, cursor: str | None) -> None:
         self.scopes[scope] = msgspec.structs.replace(self.scopes[scope], cursor=cursor)
 

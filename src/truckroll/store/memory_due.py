@@ -11,6 +11,7 @@ import msgspec
 
 from truckroll.store.due import TRIES, RecipeAgenda, ScopeAgenda
 from truckroll.store.memory import MemoryStore
+from truckroll.sync.leases import LEASE_SECONDS
 from truckroll.sync.types import Hold
 
 if TYPE_CHECKING:
@@ -103,11 +104,12 @@ class MemoryDue(MemoryStore):
 
     async def scope_agenda(self, scope: int) -> ScopeAgenda:
         """Return when a scope is read."""
-        return self.scope_rows[scope]
+        known = self.scopes[scope].complete_at is not None
+        return _replace(self.scope_rows[scope], known=known)
 
     async def scope_agendas(self, scopes: Sequence[int]) -> dict[int, ScopeAgenda]:
         """Return when scopes are read, by id."""
-        return {id_: self.scope_rows[id_] for id_ in scopes if id_ in self.scope_rows}
+        return {id_: await self.scope_agenda(id_) for id_ in scopes if id_ in self.scope_rows}
 
     async def scope_read(
         self,
@@ -136,7 +138,7 @@ class MemoryDue(MemoryStore):
             emptied=emptied,
             tried_at=at,
         )
-        mended = bool(before.failures) and not failures
+        mended = (before.failures and not failures) or (complete and not before.known)
         if scope in self.stirred or mended:
             self.stirred.discard(scope)
             await self.make_recipes_due(recipes, at=at)
@@ -256,6 +258,12 @@ class MemoryDue(MemoryStore):
         for link in list(self.link_rows.values()):
             if link.id in self.hurried and link.look_at is not None and link.look_at > at:
                 self.link_rows[link.id] = _replace(link, look_at=at)
+        for id_, (run, step, outcome, opened) in self.steps.items():
+            if outcome is None and opened > at:
+                self.steps[id_] = (run, step, None, at)
+        over = self.now() + timedelta(seconds=LEASE_SECONDS)
+        for lease in self.lease_rows.values():
+            lease.until = min(lease.until, over)
 
     async def stale(self, *, before: datetime, most: int) -> list[tuple[int, int]]:
         """Return scopes (with their account) last read completely before an instant."""

@@ -54,12 +54,20 @@ class MemoryLeases:
             row = self.lease_rows.setdefault((what, id_), LeaseRow())
             if row.holder and row.until >= now and row.holder not in self.gone:
                 continue
+            robbed = bool(row.holder) and row.holder not in self.gone
             row.deaths = row.deaths + 1 if row.holder else 0
             row.hand = row.hand if row.holder else 0
             row.epoch += 1
             row.holder, row.until = self.holder, now + timedelta(seconds=seconds)
             taken.append(
-                Lease(what=what, id=id_, epoch=row.epoch, deaths=row.deaths, hand=row.hand)
+                Lease(
+                    what=what,
+                    id=id_,
+                    epoch=row.epoch,
+                    deaths=row.deaths,
+                    hand=row.hand,
+                    robbed=robbed,
+                )
             )
         return taken
 

@@ -80,6 +80,17 @@ class ReadingStore(Base):
             )
             return [record_row(row) async for row in cursor]
 
+    async def overtaken(self, scope: int, listing: int) -> list[str]:
+        """Return ids of present records of which a reply came since a listing began."""
+        rows = await self._rows(SQL["overtaken"], {"scope": scope, "listing": listing})
+        return [row[0] for row in rows]
+
+    async def doubt(self, scope: int, *, at: datetime) -> None:
+        """Let a scope be read whole: it is not known which of two observations is the newer."""
+        async with self._transaction(durable=False, fenced=True) as cursor:
+            await cursor.execute(SQL["lock_scopes"], {"scopes": [scope]})
+            await doubt(cursor, [scope], at=at)
+
     async def set_cursor(self, scope: int, cursor: str | None) -> None:
         """Set the cursor of a scope."""
         async with self._transaction(durable=False, fenced=True) as transaction:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # A worker that hangs is taken over when its lease is over; one that died at once, by its session.
 LEASE_SECONDS = 25.0
 BEAT_SECONDS = 5.0
+ROBBED_BEATS = 1.4  # within one a holder that is well asks for more time and hears that it lost
 BUSY = "Another run of this recipe is at work. Wait until it is done."
 
 
@@ -97,7 +98,9 @@ async def holding(
 ) -> AsyncIterator[Held]:
     """Take leases, make them longer while they are needed, and give them up at the end.
 
-    What is not free of `ids` is left out: look at `leases`.
+    What is not free of `ids` is left out: look at `leases`. Where the holder before may be well,
+    since only the clock says that its time is over (it leapt), it is waited until that holder
+    knows: no call of it goes on then.
     """
     began = terms.clock()
     held = Held(store, await store.take(what, ids, seconds=terms.seconds), began, terms)
@@ -106,6 +109,8 @@ async def holding(
         return
     beat = asyncio.create_task(_beat(store, held, terms))
     try:
+        if any(one.robbed for one in held.leases):
+            await asyncio.sleep(terms.beat * ROBBED_BEATS)
         yield held
     finally:
         beat.cancel()

@@ -39,23 +39,37 @@ def _normal(value: Value) -> str:
 class Matcher:
     """Finds unlinked records for links, one to one: a record that was given is not given again.
 
-    `records` are unlinked, or `ended`: they stand under a tombstone of the mirror.
+    What it knows it is taught: records that are unlinked, or `ended`, so that they stand under a
+    tombstone of the mirror. `asked` are links that were asked about and not taught.
     """
 
-    def __init__(self, records: Iterable[RecordRow], names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
         self._by_mark: dict[tuple[int, str], list[RecordRow]] = {}
         self._by_key: dict[tuple[int, Key], list[RecordRow]] = {}
+        self._known: set[int] = set()
+        self._taught: set[str] = set()
+        self.asked: set[str] = set()
         self.given: set[int] = set()
+
+    def teach(self, link_keys: Iterable[str], records: Iterable[RecordRow]) -> None:
+        """Take records among which are all that may answer to these links."""
+        self._taught.update(link_keys)
+        self.asked -= self._taught
         for record in records:
+            if record.id in self._known:
+                continue
+            self._known.add(record.id)
             if record.mark:
                 self._by_mark.setdefault((record.scope, record.mark), []).append(record)
-            key = key_of(record.fields, names)
+            key = key_of(record.fields, self._names)
             if key is not None:
                 self._by_key.setdefault((record.scope, key), []).append(record)
 
     def find(self, link_key: str, scope: int, whole: Mapping[str, object]) -> Match:
         """Return what answers to a link's record in a scope: by mark first, then by the keys."""
+        if link_key not in self._taught:
+            self.asked.add(link_key)
         found = self._free(self._by_mark.get((scope, link_key), ()))
         if not found and self._by_key and (key := key_of(whole, self._names)) is not None:
             found = self._free(self._by_key.get((scope, key), ()))

@@ -88,6 +88,17 @@ class Reading(Protocol):
         """
         ...
 
+    async def overtaken(self, scope: int, listing: int) -> list[str]:
+        """Return ids of present records of which a reply came since a listing began.
+
+        What it shows of them, and that it does not show them, may be older or newer.
+        """
+        ...
+
+    async def doubt(self, scope: int, *, at: datetime) -> None:
+        """Let a scope be read whole: it is not known which of two observations is the newer."""
+        ...
+
     async def set_cursor(self, scope: int, cursor: str | None) -> None:
         """Set the cursor of a scope."""
         ...
@@ -218,7 +229,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """The right to work on something alone: a `recipe` to run, a `scope` to read.
 
     Each taking has a new `epoch`; `deaths` counts how often in a row it was taken from a holder
-    that had not given it up. `hand` is what that holder said that it had in hand (`mark`).
+    that had not given it up. `hand` is what that holder said that it had in hand (`mark`);
+    `robbed` that its session lived, so that it may be at work and not know yet.
     """
 
     what: str
@@ -226,6 +238,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     deaths: int = 0
     hand: int = 0
+    robbed: bool = False
 
 
 class Fenced(Exception):  # noqa: N818 -- it is no fault: another process went on with the work

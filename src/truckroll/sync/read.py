@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 20_000
 CONFIRM_AT_ONCE = 8
+AGAIN_AT_MOST = 200  # more records than these are read together with all others
 
 
 class ScopeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,6 +213,8 @@ async def _finish(
         if proven:
             await store.mark_gone([record.id for record in proven], at=now())
         gone += len(proven)
+        if overtaken := await store.overtaken(scope.id, listing):
+            await _look_again(store, resource, session, scope, overtaken, now)
         if page.cursor is not None:
             await store.set_cursor(scope.id, page.cursor)
     return ScopeReport(
@@ -224,6 +227,28 @@ async def _finish(
         before=scope.live,
         live=new + changed + same if page.complete else scope.live,
     )
+
+
+async def _look_again(
+    store: Reading,
+    resource: Resource,
+    session: Session,
+    scope: StoredScope,
+    ids: Sequence[str],
+    now: Callable[[], datetime],
+) -> None:
+    """Find out what became of records that were written while a listing went on.
+
+    Where it does not show one, that may have been before the write, or somebody deleted it after,
+    of which no later page will tell.
+    """
+    if resource.read is None or len(ids) > AGAIN_AT_MOST:
+        await store.doubt(scope.id, at=now())
+        return
+    listing = await store.begin_listing(scope.id)
+    answers = await _read(resource, session, scope, ids)
+    page = Page(items=tuple(answers.values()))
+    await store.store_page(scope.id, listing, resource.kind, page, at=now(), keep_cursor=True)
 
 
 def _over(record: RecordRow, since: datetime | None) -> bool:

@@ -204,14 +204,34 @@ async def planned(
         after = links[-1].id
         # First what is in doubt, then the candidates: what another recipe makes meanwhile is then
         # in one of the two. So neither can be asked once for a whole pass.
-        ctx = await job.context(links, Matcher((), job.match_names).find, waiting)
-        matcher = await _matcher(job, links, given)
-        with watch.span("plan", recipe=job.recipe, links=len(links)):
-            decisions = await _decided(job, links, replace(ctx, match=matcher.find))
-        yield decisions
+        matcher = Matcher(job.match_names)
+        matcher.given |= given
+        ctx = await job.context(links, matcher.find, waiting)
+        yield await _matched(job, links, ctx, matcher)
         given |= matcher.given
         if len(links) < BATCH:
             return
+
+
+async def _matched(
+    job: Job, links: Sequence[Link], ctx: Context, matcher: Matcher
+) -> list[Decision]:
+    """Plan links, matching each before anything is created for it.
+
+    Candidates are looked up at once for those that surely need some, and for those that turn out
+    to: they are planned again.
+    """
+    await _teach(job, matcher, [link for link in links if _is_bare(link)])
+    with watch.span("plan", recipe=job.recipe, links=len(links)):
+        decisions = await _decided(job, links, ctx)
+    asking = [one.link for one in decisions if one.link.key in matcher.asked]
+    if not asking:
+        return decisions
+    ids = {link.id for link in asking}
+    asking = [link for link in links if link.id in ids]
+    await _teach(job, matcher, asking)
+    again = {one.link.id: one for one in await _decided(job, asking, ctx)}
+    return [again.get(one.link.id, one) for one in decisions]
 
 
 async def _decided(job: Job, links: Sequence[Link], ctx: Context) -> list[Decision]:
@@ -238,10 +258,10 @@ async def planned_of(
 
     What a person decided is not held by an overlap: its time was claimed.
     """
-    matcher = await _matcher(job, links, set())
+    matcher = Matcher(job.match_names)
     ctx = await job.context(links, matcher.find, waiting)
     overlaps = {key: text for key, text in ctx.overlaps.items() if key not in said}
-    return await _decided(job, links, replace(ctx, said=said, overlaps=overlaps))
+    return await _matched(job, links, replace(ctx, said=said, overlaps=overlaps), matcher)
 
 
 async def preview_originated(job: Job, waiting: frozenset[int], given: set[int]) -> list[Decision]:
@@ -255,7 +275,7 @@ async def preview_originated(job: Job, waiting: frozenset[int], given: set[int])
     while records := await job.store.unlinked(job.mirror, scopes, after=after, limit=BATCH):
         after = records[-1].id
         links = [_lonely(job.mirror, one) for one in records if one.id not in given]
-        ctx = await job.context(links, Matcher((), job.match_names).find, waiting)
+        ctx = await job.context(links, Matcher(job.match_names).find, waiting)
         decisions += plan(links, ctx)
     return decisions
 
@@ -274,25 +294,22 @@ def _lonely(mirror: int, record: RecordRow) -> Link:
     return Link(id=-record.id, mirror=mirror, key=f"new-{record.id}", ends=(end,))
 
 
-async def _matcher(job: Job, links: Sequence[Link], given: set[int]) -> Matcher:
-    """Look up what links without a follower may already have, in one query for the batch."""
-    bare = [
-        link
-        for link in links
-        if not any(end.side == "target" and end.state == "live" for end in link.ends)
-        or not any(end.side == "source" for end in link.ends)
-    ]
-    shown = [end.shown for link in bare for end in link.ends if end.state == "live"]
+def _is_bare(link: Link) -> bool:
+    """Tell whether a link has no follower yet, or no source."""
+    return not any(end.side == "target" and end.state == "live" for end in link.ends) or not any(
+        end.side == "source" for end in link.ends
+    )
+
+
+async def _teach(job: Job, matcher: Matcher, links: Sequence[Link]) -> None:
+    """Look up what these links may already have, in one query."""
+    if not links:
+        return
+    shown = [end.shown for link in links for end in link.ends if end.state == "live"]
     keys = coarse_keys(shown, KINDS[job.kind].coarse)
     ids = [scope.id for scope in (*job.targets, *job.sources)]
-    records = (
-        await job.store.candidates(job.mirror, ids, keys, [link.key for link in bare])
-        if bare
-        else []
-    )
-    matcher = Matcher(records, job.match_names)
-    matcher.given |= given
-    return matcher
+    marks = [link.key for link in links]
+    matcher.teach(marks, await job.store.candidates(job.mirror, ids, keys, marks))
 
 
 class Tally:
@@ -453,7 +470,7 @@ async def undo(job: Job, undone: int, run: int, report: Report) -> None:
     ids = list(done)
     for begin in range(0, len(ids), BATCH):
         links = await job.store.links(ids[begin : begin + BATCH])
-        ctx = await job.context(links, Matcher((), job.match_names).find, report.waiting)
+        ctx = await job.context(links, Matcher(job.match_names).find, report.waiting)
         decisions = [plan_undo(link, done[link.id], undone, ctx) for link in links]
         opened = await job.store.journal(run, decisions, at=job.now())
         report.decisions.extend(decisions)

@@ -44,7 +44,8 @@ select pg_notify('truckroll_due', '')
 select id, asked, whole, failures, trouble, trouble_code, emptied, poll_seconds, due_at, tried_at,
   trace, exists (select from subscription s
     where s.account = scope.account and s.scope = scope.id and s.state = 'live'
-      and (s.expires_at is null or s.expires_at > now()))
+      and (s.expires_at is null or s.expires_at > now())),
+  complete_at is not null
 from scope where id = any(%(scopes)s::bigint[])
 
 -- name: scope_read
@@ -115,6 +116,14 @@ update recipe set due_at = %(at)s, asked = asked + 1 where due_at > %(at)s
 
 -- name: clamp_links
 update link set look_at = %(at)s where due and look_at > %(at)s
+
+-- name: clamp_leases
+update lease set until = clock_timestamp() + make_interval(secs => %(lease)s)
+where holder is not null and until > clock_timestamp() + make_interval(secs => %(lease)s)
+
+-- name: clamp_steps
+-- What a system may show late is waited for from the leap on.
+update step set opened_at = %(at)s where open and opened_at > %(at)s
 
 -- name: set_poll
 update scope set poll_seconds = %(seconds)s, asked = asked + 1,

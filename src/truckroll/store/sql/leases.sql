@@ -1,4 +1,10 @@
 -- name: take
+-- Whose session lives may be well: only the clock says that its time is over.
+with old as (
+  select l.id, l.holder is not null
+    and not pg_try_advisory_xact_lock_shared(hashtextextended('truckroll.holder ' || l.holder, 0))
+    as lives
+  from lease l where l.what = %(what)s and l.id = any(%(ids)s::bigint[]))
 insert into lease as l (what, id, holder, until)
 select %(what)s, wanted.id, %(holder)s, clock_timestamp() + make_interval(secs => %(seconds)s)
 from unnest(%(ids)s::bigint[]) wanted (id) order by wanted.id
@@ -8,7 +14,8 @@ set holder = excluded.holder, until = excluded.until, epoch = l.epoch + 1,
   hand = case when l.holder is null then 0 else l.hand end
 where l.holder is null or l.until < clock_timestamp()
   or pg_try_advisory_xact_lock_shared(hashtextextended('truckroll.holder ' || l.holder, 0))
-returning l.id, l.epoch, l.deaths, l.hand
+returning l.id, l.epoch, l.deaths, l.hand,
+  coalesce((select old.lives from old where old.id = l.id), false)
 
 -- name: extend
 update lease l set until = clock_timestamp() + make_interval(secs => %(seconds)s)

@@ -105,6 +105,11 @@ select {record} from record r
 where r.scope = %(scope)s and r.state <> 'gone' and r.listing < %(listing)s
 order by r.id
 
+-- name: overtaken
+select external_id from record
+where scope = %(scope)s and state <> 'gone' and listing > %(listing)s
+order by id
+
 -- name: scopes_of
 select distinct scope from record where id = any(%(ids)s::bigint[])
 
