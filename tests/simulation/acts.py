@@ -91,8 +91,7 @@ class Doing:
 
     def confirm(self) -> None:
         if self.process is not None:
-            with self.world.loop.process(self.process.name):
-                self.world.loop.create_task(confirm(self.process, self.company))
+            self.process.host(confirm(self.process, self.company))
 
     def wipe(self) -> None:
         self.company.wipe("a")

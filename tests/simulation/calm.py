@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 20.0  # then nothing much happens any more, and the idle look around less often
 CALM_SECONDS = 2400.0  # the longest back-off of failures that a life can pile up, and a poll
+LEFT_ALONE_SECONDS = 7.5 * 3600.0  # the longest that what killed again and again is left alone
 REST_SECONDS = 900.0
 PROBE_SECONDS = 40
 NEWS_SECONDS = 5.0  # until what somebody did last is on its way
@@ -52,13 +53,16 @@ class Calm:
         """Wait until nothing is due; people answer the brakes meanwhile."""
         world = self.world
         began = world.loop.now
+        last = began + most
         while why := self._restless(began if read else -1.0):
             world.look()
-            if world.loop.now - began > most:
+            if any(one.left_alone() for one in world.companies.values()):
+                last = min(world.loop.now, began + LEFT_ALONE_SECONDS) + most
+            if world.loop.now > last:
                 raise BrokenError(f"C1: not at rest after {most:g} s: {why}")
             for company in world.companies.values():
                 trouble = company.store.recipe_rows[RECIPE].trouble
-                if "would" in trouble or "shows 0" in trouble:
+                if world.live() and ("would" in trouble or "shows 0" in trouble):
                     await confirm(world.live()[0], company, inside=False)
             slowly = world.loop.now - began > BUSY_SECONDS
             (idle if slowly else busy)()

@@ -11,11 +11,13 @@ from simulation.real import RealTwin
 from simulation.systems import Wild, at_once
 from simulation.twin import Twin
 from support.chaos import Chaos
+from truckroll.app.care import KILLED, says_killed
 from truckroll.app.installed import Installed
 from truckroll.kit.normal import LOSSLESS, stored
 from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
 from truckroll.sync.brakes import FEW, REMOVALS_FLOOR, REMOVALS_SHARE, SMALL_SCOPE
+from truckroll.sync.leases import BEAT_SECONDS
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -47,6 +49,7 @@ class Company(Chaos):
         self.acked: dict[bytes, float] = {}
         self.dirty = True
         self.forgot = False
+        self.restores = 0
         self.pushed = 0
         self.typed_at: dict[tuple[str, str, str], float] = {}
         self.fine: set[tuple] = set()
@@ -128,6 +131,9 @@ class Company(Chaos):
         row = self.store.lease_rows.get(("recipe", RECIPE))
         if row is None or not row.holder or row.holder == me.name:
             return
+        robbed = self.store.robbed_at.get(("recipe", RECIPE), -HOUR)
+        if self.sim.now_steady() - robbed <= BEAT_SECONDS:
+            return  # whoever took over waits until this one knows
         if self.sim.now_steady() - self.sim.leapt_at > HOUR / 60:
             self.sim.broken(f"F36: {me.name} writes to {name}, though {row.holder} took over")
 
@@ -207,6 +213,10 @@ class Company(Chaos):
     def went_back(self) -> None:
         """A backup was restored: what was linked since is found again, or is new to the hub."""
         self.acked.clear()
+        self.restores += 1
+        for wild in self.wilds.values():
+            if wild.down:
+                wild.goes_down()  # who counted how often it was asked begins anew
         self.dirty = self.answered = self.forgot = True
 
     def _somebody(self, link, end, field, value, typed) -> None:
@@ -223,7 +233,13 @@ class Company(Chaos):
         """
         forms = [one.stores.get(field, LOSSLESS) for one in self.ends.values()]
         said = [one for _, _, slot, one in self.typed if slot == field]
-        return any(same(stored(form, one), value) for form in forms for one in said)
+        cuts = [(one, stored(form, one)) for form in forms for one in said]
+        if any(same(cut, value) for _, cut in cuts):
+            return True
+        # Changed twice since the backup, where only the first was synced: that looks like an edit
+        # of what a follower keeps of a longer text, and the rest is put to it.
+        longer = [cut for one, cut in cuts if isinstance(one, str) and cut and cut != one]
+        return isinstance(value, str) and value.startswith(tuple(longer))
 
     def typed_for(self, link):
         return self.typed if self.forgot else super().typed_for(link)
@@ -237,6 +253,14 @@ class Company(Chaos):
             nasty.signed_out = nasty.expire = wild.down = False
             nasty.fails, nasty.deaf, nasty.stale, nasty.race = [], 0, None, None
             wild.fates = []
+
+    def left_alone(self) -> bool:
+        """Tell whether something waits that killed whoever worked on it."""
+        scopes = self.store.scope_rows.values()
+        says = self.store.recipe_rows[RECIPE].trouble
+        return says == says_killed(self.installed.row.name) or any(
+            one.code == KILLED for one in scopes
+        )
 
     def restless(self, since: float, now: datetime) -> str:
         """Say what is not at rest; "" where all is."""

@@ -28,8 +28,7 @@ async def confirm(process: Process, company: Company, *, inside: bool = True) ->
     company.confirmed_until = world.loop.now + ANSWER_SECONDS
     world.tell(f"a person confirms for tenant {company.tenant}")
     if not inside:
-        with world.loop.process(process.name):
-            await world.loop.create_task(confirm(process, company))
+        await process.host(confirm(process, company))
         return
     known = _known(process, company)
     try:

@@ -55,6 +55,7 @@ class Process:
         self.engine = MemoryEngine(world.board)
         self.tick: Tick | None = None
         self.worker: Worker | None = None
+        self.guests: set[asyncio.Task] = set()
 
     def now(self):
         return self.world.now() + self.offset
@@ -92,6 +93,16 @@ class Process:
             await self.worker.run(self.stop)
         finally:
             await tick
+            while self.guests:
+                await asyncio.wait(self.guests)
+
+    def host(self, work) -> asyncio.Task:
+        """Let what a person does go on in this process, which ends after it."""
+        with self.world.loop.process(self.name):
+            task = self.world.loop.create_task(work)
+        self.guests.add(task)
+        task.add_done_callback(self.guests.discard)
+        return task
 
     def calm(self) -> None:
         """Nothing goes wrong with it any more."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from support.chaos import Keeping
 from support.real import Real
+from truckroll.store.due import SQL as DUE
 from truckroll.store.due import DueDesk
 from truckroll.store.leases import SQL as LEASES
 from truckroll.sync.ports import Lease
@@ -48,9 +50,11 @@ class RealTwin(Keeping, Real):
         self.pushes: dict[bytes, int] = {}
         self.planned: Counter[tuple[int, str, str]] = Counter()
         self.read_at: dict[int, float] = {}
+        self.begun: dict[int, float] = {}
         self.woken: Callable[[], None] = lambda: None
         self.now = self.steady = None
         self.lease_rows: dict[tuple[str, int], object] = {}
+        self.robbed_at: dict[tuple[str, int], float] = {}
 
     def __getattr__(self, name: str):
         return self.over(self._store, name)
@@ -65,7 +69,9 @@ class RealTwin(Keeping, Real):
                 self._count(result)
                 self.journalled(result, args[1])
             elif name == "scope_read":
-                self.read_at[args[0]] = self.steady()
+                self.read_at[args[0]] = self.begun.get(args[0], -1.0)
+            elif name == "begin_listing":
+                self.begun[args[0]] = self.steady()
             if name in _WAKING:
                 self.woken()
             return result
@@ -95,8 +101,8 @@ class RealTwin(Keeping, Real):
         row = {"what": what, "ids": sorted(set(ids)), "holder": self.holder, "seconds": seconds}
         found = self._wait(self._asked(TAKE, {**row, **self._moment()}))
         return [
-            Lease(what=what, id=id_, epoch=epoch, deaths=deaths, hand=hand)
-            for id_, epoch, deaths, hand in found
+            Lease(what=what, id=id_, epoch=epoch, deaths=deaths, hand=hand, robbed=robbed)
+            for id_, epoch, deaths, hand, robbed in found
         ]
 
     async def extend(self, leases: Sequence[Lease], *, seconds: float) -> list[Lease]:
@@ -108,6 +114,12 @@ class RealTwin(Keeping, Real):
         }
         ours = set(self._wait(self._asked(EXTEND, {**row, **self._moment()})))
         return [one for one in leases if (one.what, one.id) in ours]
+
+    async def clamp_due(self, *, at, longest: int) -> None:
+        moment = f"'{self.now().isoformat()}'::timestamptz".encode()
+        clamp = DUE["clamp_leases"].replace(b"clock_timestamp()", moment)
+        with patch.dict(DUE, clamp_leases=clamp):
+            self._wait(self._store.clamp_due(at=at, longest=longest))
 
     def _moment(self) -> dict[str, object]:
         return {"now": self.now(), "gone": sorted(self.gone)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +22,11 @@ _SAVED = (
 
 
 class Twin(MemoryDue, Keeping):
-    """A tenant's store. `planned` counts every write that was ever journalled."""
+    """A tenant's store.
+
+    `planned` counts every write that was ever journalled; `read_at` is when the last read began
+    that came to its end.
+    """
 
     def __init__(self) -> None:
         MemoryDue.__init__(self)
@@ -33,6 +36,8 @@ class Twin(MemoryDue, Keeping):
         self.running: dict[int, bool] = {}
         self.steady: Callable[[], float] = lambda: 0.0
         self.read_at: dict[int, float] = {}
+        self.begun: dict[int, float] = {}
+        self.robbed_at: dict[tuple[str, int], float] = {}
         self.broken: Callable[[str], None] = lambda _: None
         self.moved: Callable[[int, str], None] = lambda *_: None
 
@@ -78,7 +83,16 @@ class Twin(MemoryDue, Keeping):
 
     async def scope_read(self, scope, before, **how):
         await super().scope_read(scope, before, **how)
-        self.read_at[scope] = self.steady()
+        self.read_at[scope] = self.begun.get(scope, -1.0)
+
+    async def begin_listing(self, scope):
+        self.begun[scope] = self.steady()
+        return await super().begin_listing(scope)
+
+    async def take(self, what, ids, *, seconds):
+        taken = await super().take(what, ids, seconds=seconds)
+        self.robbed_at |= {(what, one.id): self.steady() for one in taken if one.robbed}
+        return taken
 
     async def account(self, name):
         raise AssertionError(f"nobody asks for {name}: no scope is old enough")
@@ -89,15 +103,15 @@ class Twin(MemoryDue, Keeping):
         """Return a backup: all rows are frozen, so the tables alone are copied."""
         return {name: _copied(getattr(self, name)) for name in _SAVED}
 
-    def restored(self, saved: dict[str, object], at: datetime) -> None:
+    def restored(self, saved: dict[str, object], at) -> None:
         """Put a backup in the place of what is there; every scope forgets its cursor."""
         for name, value in saved.items():
             setattr(self, name, _copied(value))
         for id_, scope in self.scopes.items():
-            self.scopes[id_] = msgspec.structs.replace(scope, cursor=None)
+            self.scopes[id_] = msgspec.structs.replace(scope, cursor=None, complete_at=None)
             row = self.scope_rows[id_]
             self.scope_rows[id_] = msgspec.structs.replace(
-                row, due_at=min(row.due_at or at, at + timedelta(minutes=5))
+                row, due_at=row.due_at and min(row.due_at, at)
             )
 
 

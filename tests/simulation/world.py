@@ -246,7 +246,7 @@ class World:
         if not live:
             return False
         process = self.chance.choice(live)
-        answer = self.loop.create_future()
+        answer, restores = self.loop.create_future(), company.restores
         with self.loop.process(process.name):
             self.loop.create_task(receiver(process, company, scope, delivery, answer))
         try:
@@ -254,7 +254,7 @@ class World:
                 taken = await answer
         except TimeoutError:
             return False
-        if taken:
+        if taken and company.restores == restores:
             company.acked[delivery] = self.loop.now
         return taken
 
