@@ -271,18 +271,12 @@ class Company(Chaos):
             if row.due_at is None or row.due_at <= now:
                 return f"{self.name_of(id_)} is due"
         soon = now + SOON  # by the clock of a process that was ahead
-        copied = any(one.hold == "copied_back" for one in twin.link_rows.values())
         recipe = twin.recipe_rows[RECIPE]
-        waits = recipe.failures or (recipe.due_at is not None and recipe.due_at <= soon)
-        if waits and (recipe.trouble or not copied):  # such a record is looked at for ever
+        if recipe.failures or (recipe.due_at is not None and recipe.due_at <= soon):
             return f"the recipe is due ({recipe.trouble})"
         if at_once(twin.open_intents(RECIPE)):
             return "an intent has no outcome"
-        late = [
-            one.id
-            for one in twin.link_rows.values()
-            if one.look_at and one.look_at <= soon and one.hold != "copied_back"
-        ]
+        late = [one.id for one in twin.link_rows.values() if one.look_at and one.look_at <= soon]
         return f"links {late} are due" if late else ""
 
     def linked(self):

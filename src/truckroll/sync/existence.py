@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from truckroll.model.records import same
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from truckroll.sync.work import At, Work
 
 Spot = tuple[int, int]  # account and scope: where one follower may be
+COPIES_AGAIN = timedelta(hours=1)  # what it seemed to be a copy of may be gone then
 RULED = frozenset({"propagate", "cancel", "unlink", "recreate"})
 
 
@@ -120,7 +122,7 @@ def gated(work: Work) -> str:
     mirror, ctx = work.ctx.mirror, work.ctx
     if says := ctx.copies.get(work.link.key):
         work.hold_link("copied_back", says)
-        work.look_again(ctx.now)
+        work.look_again(ctx.now + COPIES_AGAIN)
         return "wait"
     gates = mirror.gates
     if mirror.fold is not None and not work.link.fold:
