@@ -1,7 +1,7 @@
 """The agenda and its twin live through the same random happenings, and end up the same."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -51,6 +51,7 @@ class Twin:
         later = at + timedelta(minutes=chance.randint(1, 60))
         wrong = chance.random() < 0.4
         whole = chance.random() < 0.5
+        stale = chance.random() < 0.3
         self.version += 1
         for number, store in enumerate(self.stores):
             scope = self.scopes[number][which]
@@ -104,8 +105,13 @@ class Twin:
                         failures=int(wrong),
                     )
                 case "pause":
+                    settings = await store.settings() - stale
                     await store.pause_account(
-                        self.accounts[which], until=later, trouble="out", code=OUT
+                        self.accounts[which],
+                        until=later,
+                        trouble="out",
+                        code=OUT,
+                        settings=settings,
                     )
                 case "watch":
                     await store.watch(self.scopes[number][which:], 7, at=at, signed_out=OUT)
@@ -148,6 +154,28 @@ async def test_the_agenda_does_what_its_twin_does(store, seed):
         going = chance.sample([("read", 0), ("read", 1), ("settle", 0)], chance.randint(0, 2))
         ours, theirs = await twin.work(desks, at, going)
         assert ours == theirs, step
+
+
+@pytest.mark.parametrize(
+    ("hours", "failures", "loose"), [(None, 0, True), (1, 0, True), (1, 2, False), (0, 0, False)]
+)
+async def test_whose_links_are_due_though_the_agenda_says_later_is_found(
+    store, hours, failures, loose
+):
+    """Who answered a hold died before it said so; a retry of what failed is left where it is."""
+    world = await make_world(store)
+    await world.page(seen("1"))
+    await world.adopt()
+    now = datetime.now(UTC)
+    await store.recipe_settled(
+        world.recipe,
+        await store.recipe_agenda(world.recipe),
+        at=now,
+        next_at=None if hours is None else now + timedelta(hours=hours),
+        failures=failures,
+    )
+    desk = DueDesk(store._pool, store._keyring)
+    assert await desk.loose_recipes() == ([(1, world.recipe)] if loose else [])
 
 
 async def test_news_are_told_though_the_process_dies_between_storing_and_telling(store):

@@ -174,11 +174,14 @@ class Errands:
         wait = backoff(failures, self._chance(), asked=report.after)
         if report.code == KILLED:
             wait = left_alone(failures, self._chance())
-        if report.code == SignIn.code:
-            wait, says = PAUSE, report.error
-            await store.pause_account(
-                scope.account, until=now + wait, trouble=says, code=report.code
-            )
+        if report.code == SignIn.code and await store.pause_account(
+            scope.account,
+            until=now + PAUSE,
+            trouble=report.error,
+            code=report.code,
+            settings=known.settings,
+        ):
+            wait = PAUSE
         await store.scope_read(
             report.scope,
             agenda,

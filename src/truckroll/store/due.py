@@ -134,12 +134,16 @@ class DueStore(Base):
             await cursor.execute(SQL["scope_read"], row)
 
     async def pause_account(
-        self, account: int, *, until: datetime, trouble: str, code: str
-    ) -> None:
-        """Read none of an account's scopes before an instant: it waits for a person."""
+        self, account: int, *, until: datetime, trouble: str, code: str, settings: int
+    ) -> bool:
+        """Read none of an account's scopes before an instant: it waits for a person.
+
+        Returns False where that person came meanwhile: `settings` is the count that was tried.
+        """
         row = {"account": account, "until": until, "trouble": trouble, "code": code}
         async with self._transaction() as cursor:
-            await cursor.execute(SQL["pause_account"], row)
+            await cursor.execute(SQL["pause_account"], {**row, "settings": settings})
+            return await cursor.fetchone() is not None
 
     async def recipe_agenda(self, recipe: int) -> RecipeAgenda:
         """Return when a recipe is settled; raises KeyError where there is none."""
@@ -328,7 +332,7 @@ class DueDesk(Base):
             return [(one[0], one[1], one[2], one[3], one[4]) async for one in cursor]
 
     async def loose_recipes(self) -> list[tuple[int, int]]:
-        """Return tenant and recipe where links are due that no agenda has."""
+        """Return tenant and recipe where links are due that no agenda has, or only for later."""
         async with self._transaction() as cursor:
             await cursor.execute(SQL["loose"])
             return [(row[0], row[1]) async for row in cursor]

@@ -144,9 +144,11 @@ class MemoryDue(MemoryStore):
             await self.make_recipes_due(recipes, at=at)
 
     async def pause_account(
-        self, account: int, *, until: datetime, trouble: str, code: str
-    ) -> None:
-        """Read none of an account's scopes before an instant."""
+        self, account: int, *, until: datetime, trouble: str, code: str, settings: int
+    ) -> bool:
+        """Read none of an account's scopes before an instant, if the settings still are so."""
+        if settings != self.settings_count:
+            return False
         for id_, row in self.scope_rows.items():
             if self.scopes[id_].account == account and row.due_at is not None:
                 self.scope_rows[id_] = _replace(
@@ -156,6 +158,7 @@ class MemoryDue(MemoryStore):
                     trouble=trouble,
                     code=code,
                 )
+        return True
 
     async def recipe_agenda(self, recipe: int) -> RecipeAgenda:
         """Return when a recipe is settled."""
@@ -385,7 +388,7 @@ class MemoryDesk:
         return [
             (tenant, store.recipe)
             for tenant, store in self._stores.items()
-            if store.recipe_rows[store.recipe].due_at is None
+            if _is_idle(store.recipe_rows[store.recipe], now)
             and any(
                 one.look_at is not None and one.look_at <= now for one in store.link_rows.values()
             )
@@ -407,3 +410,8 @@ class MemoryDesk:
     async def tenants(self) -> list[int]:
         """Return all tenants."""
         return sorted(self._stores)
+
+
+def _is_idle(row: RecipeAgenda, now: datetime) -> bool:
+    """Tell whether a recipe waits for nothing, or for a later look that nothing failed before."""
+    return row.due_at is None or (not row.failures and row.due_at > now + timedelta(minutes=1))

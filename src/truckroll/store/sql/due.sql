@@ -73,6 +73,8 @@ returning r.id
 update scope set due_at = greatest(due_at, %(until)s), failures = greatest(failures, 1),
   trouble = %(trouble)s, trouble_code = %(code)s
 where account = %(account)s and due_at is not null
+  and (select settings from workspace) = %(settings)s
+returning id
 
 -- name: recipe_agenda
 select asked, failures, trouble, due_at, settled_at, trace, pushed_at from recipe where id = %(recipe)s
