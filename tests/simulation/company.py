@@ -244,6 +244,10 @@ class Company(Chaos):
     def typed_for(self, link):
         return self.typed if self.forgot else super().typed_for(link)
 
+    def lie(self, name: str) -> None:
+        if not self.sim.at_ease:
+            super().lie(name)
+
     # When the faults stop
 
     def calm(self) -> None:

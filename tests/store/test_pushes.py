@@ -112,6 +112,21 @@ async def test_a_push_about_an_account_makes_the_scopes_due_that_it_names(store)
     assert await due(store) == {world.source: (AT, 2), world.target: (None, 0)}
 
 
+async def test_while_the_hub_writes_in_a_calendar_pushes_about_it_are_read_together(store):
+    """Systems tell of the hub's own writes too; a person's edit waits two seconds at most."""
+    world = await make_world(store)
+    await world.synced()
+    row = await store.add_subscription(world.target_account, world.target, at=AT, by_hand=True)
+    await store.keep_pushes([came(row.id, 1, at=later(seconds=1))])
+    assert (await due(store))[world.target] == (later(seconds=2), 1)
+    await store.keep_pushes([came(row.id, 2, at=later(seconds=1.5))])
+    assert (await due(store))[world.target] == (later(seconds=2), 2)
+    agenda = await store.scope_agenda(world.target)
+    await store.scope_read(world.target, agenda, at=later(seconds=2), next_at=later(hours=1))
+    await store.keep_pushes([came(row.id, 3, at=later(seconds=3))])
+    assert (await due(store))[world.target] == (later(seconds=3), 3)
+
+
 async def test_a_push_to_a_subscription_that_was_removed_is_unknown_and_harms_no_other(store):
     world = await make_world(store)
     row = await subscribed(store, world)

@@ -103,11 +103,16 @@ async def test_appointments_between_two_instants(store):
         seen("whole day", {"when": AllDay(date(2026, 12, 8), date(2026, 12, 9))}),
         seen("another whole day", {"when": AllDay(date(2026, 12, 20), date(2026, 12, 21))}),
         seen("no time", {"title": "x"}),
+        seen("Ana's", {**timed(8, 10), "people": ("Ana", "Ben")}),
+        seen("nobody's", {**timed(8, 10), "people": "Ana"}),
     )
     await world.page(Missing("gone"))
     begin, end = (datetime(2026, 12, 8, hour, tzinfo=UTC) for hour in (9, 12))
     rows = await store.appointments_between([world.source], begin, end)
-    assert {row.external_id for row in rows} == {"within", "series from before", "whole day"}
+    found = {row.external_id for row in rows}
+    assert found == {"within", "series from before", "whole day", "Ana's", "nobody's"}
+    rows = await store.appointments_between([world.source], begin, end, people={"Ben", "Cy"})
+    assert [row.external_id for row in rows] == ["Ana's"]
     assert await store.appointments_between([world.target], begin, end) == []
 
 

@@ -10,7 +10,7 @@ from truckroll.model.records import Occurrences, as_text
 from truckroll.model.time import AllDay, Timed, instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from truckroll.app.hub import Hub
@@ -34,7 +34,11 @@ async def overlaps_of(hub: Hub, installed: Installed, links: Sequence[Link]) -> 
         if end.side == "source" and end.state == "live"
     ]
     window = _window(shown, hub.now(), installed.zone)
-    return await overlaps_between(hub, installed, *window) if window else ()
+    if window is None:
+        return ()
+    lists = [fields.get("people") for fields in shown]
+    people = {str(one) for names in lists if isinstance(names, tuple) for one in names}
+    return await overlaps_between(hub, installed, *window, people=people) if people else ()
 
 
 def _window(shown: Iterable[Fields], now: datetime, zone: str) -> tuple[datetime, datetime] | None:
@@ -59,11 +63,19 @@ def _midnight(when: AllDay, zone: str) -> datetime:
 
 
 async def overlaps_between(
-    hub: Hub, installed: Installed, start: datetime, end: datetime
+    hub: Hub,
+    installed: Installed,
+    start: datetime,
+    end: datetime,
+    *,
+    people: Collection[str] | None = None,
 ) -> tuple[Overlap, ...]:
-    """Return all overlaps of the source's visits that touch a stretch of time (aware UTC)."""
+    """Return all overlaps of the source's visits that touch a stretch of time (aware UTC).
+
+    With `people` those of visits that name one of them, and maybe of others too.
+    """
     scopes = [scope.id for scope in installed.sources]
-    records = await hub.store.appointments_between(scopes, start, end)
+    records = await hub.store.appointments_between(scopes, start, end, people=people)
     bookings = [booking for record in records for booking in bookings_of(record)]
     found = spans(bookings, start=start, end=end, zone=installed.zone)
     return overlaps(found.items, travel=installed.mirror.travel)

@@ -1,6 +1,6 @@
 """Stories: what happened to a record, why it waits, and what people said about it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -146,14 +146,20 @@ class StoriesStore(Base):
             await write_story(cursor, [(link, Note("answered", said, end))], 0, when)
 
     async def appointments_between(
-        self, scopes: Sequence[int], start: datetime, end: datetime
+        self,
+        scopes: Sequence[int],
+        start: datetime,
+        end: datetime,
+        *,
+        people: Collection[str] | None = None,
     ) -> list[RecordRow]:
         """Return live records of these scopes that may touch a stretch of time (end exclusive).
 
         Every series that began before `end` is among them, and whole days as seen from every
-        zone: the caller decides by `when`.
+        zone: the caller decides by `when`. With `people` only visits that name one of them.
         """
-        place = {"scopes": list(scopes), "start": start, "end": end}
+        names = None if people is None else sorted(people)
+        place = {"scopes": list(scopes), "start": start, "end": end, "people": names}
         async with self._transaction() as cursor:
             query = SQL["appointments_between"].replace(b"{record}", RECORD)
             await cursor.execute(query, place)

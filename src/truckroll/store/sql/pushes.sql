@@ -29,14 +29,20 @@ on conflict do nothing
 
 -- name: tell
 -- Arrays are worked out once, whatever the planner believes of tables that it knows nothing of yet.
-with heard as (
+-- Systems tell of the hub's own writes too: while it writes in a scope, that is read now and then.
+with written as materialized (
+  select scope, max(at) as at from tally
+  where at > %(due_at)s::timestamptz - interval '2 seconds' group by scope
+), heard as (
   update subscription set heard_at = greatest(heard_at, %(heard_at)s), doubted = false,
     pushes = subscription.pushes + n.pushes, doubled = subscription.doubled + n.doubled
   from unnest(%(ids)s::bigint[], %(pushes)s::bigint[], %(doubled)s::bigint[])
     as n (id, pushes, doubled)
   where subscription.id = n.id
 ), due as (
-  update scope set due_at = least(due_at, %(due_at)s::timestamptz), asked = asked + 1,
+  update scope set due_at = least(due_at, greatest(%(due_at)s::timestamptz, (
+      select w.at + interval '2 seconds' from written w where w.scope = scope.id))),
+    asked = asked + 1,
     pushed_at = least(pushed_at, %(due_at)s::timestamptz), trace = %(trace)s
   where id = any (array(
     select id from scope where id = any (%(scopes)s::bigint[] || array(

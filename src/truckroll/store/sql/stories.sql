@@ -60,13 +60,16 @@ where r.number = lower(%(number)s) and r.scope = any(%(scopes)s::bigint[]) and r
 order by r.begins, r.id limit %(limit)s
 
 -- name: appointments_between
-select {record} from record r
-where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'
-  and r.ends > %(start)s and r.begins < %(end)s
-union all
-select {record} from record r
-where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live'
-  and r.recurring and r.begins < %(end)s
+select {record} from (
+  select * from record
+  where scope = any(%(scopes)s::bigint[]) and state = 'live'
+    and ends > %(start)s and begins < %(end)s
+  union all
+  select * from record
+  where scope = any(%(scopes)s::bigint[]) and state = 'live' and recurring and begins < %(end)s) r
+where %(people)s::text[] is null or case json_typeof(r.fields -> 'people') when 'array' then
+  exists (select from json_array_elements_text(r.fields -> 'people') person
+    where person = any(%(people)s::text[])) else false end
 
 -- name: numbers_like
 select distinct r.fields ->> 'number' from record r
