@@ -11,6 +11,7 @@ from truckroll.kit.normal import stored
 from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.model.time import Timed, wall
 from truckroll.recipes.mirror import Problem
+from truckroll.sync.context import NO_MATCH
 from truckroll.sync.merge import STEADY, merge
 from truckroll.sync.reply import refused_before
 from truckroll.sync.types import PERSON, FieldHold, Hold, Op, Step
@@ -75,11 +76,15 @@ def make(work: Work, wanted_ends: Sequence[tuple[At, str]], may: Callable[[At], 
     """
     making = []
     found = False
+    # Through two accounts one calendar is two scopes: what stands there is the link's own record.
+    own = {at.end.external_id for at in work.ends if at.state == "live"}
     for at, reason in wanted_ends:
         whole = None if at.waits else _whole(work, at)
         if whole is None:
             continue
         match = work.ctx.match(work.link.key, at.end.scope, whole)
+        if match.sure is not None and match.sure.external_id in own:
+            match = NO_MATCH
         if match.sure is not None and not match.before:
             attach(work, at, match)
             found = True
