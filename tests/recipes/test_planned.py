@@ -86,6 +86,20 @@ async def test_what_a_technician_who_joins_has_already_is_not_made_again():
     assert ben.show()["own"]["notes"] == event(ana)[1]["notes"]
 
 
+async def test_its_own_record_seen_through_another_account_is_no_match():
+    """Ana's calendar is Ben's scope too: linked as Ben's, Ana's would be removed under it."""
+    world, source, ana, ben = jobs("Ana")
+    await world.settle()
+    own, fields = event(ana)
+    ben.put(own, title=fields["title"], when=fields["when"])
+    source.put("1", people=("Ana", "Ben"))
+    assert await world.settle() == 0
+    assert len(ben.show()) == 2
+    source.put("1", people=("Ana",))
+    assert await world.settle() == 0
+    assert own in ben.show()
+
+
 async def test_an_edit_at_the_source_is_one_update_of_the_same_event():
     world, source, ana, _ = jobs("Ana")
     await world.settle()
