@@ -17,7 +17,7 @@ from truckroll.kit.normal import LOSSLESS, stored
 from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
 from truckroll.sync.brakes import FEW, REMOVALS_FLOOR, REMOVALS_SHARE, SMALL_SCOPE
-from truckroll.sync.leases import BEAT_SECONDS
+from truckroll.sync.leases import BEAT_SECONDS, ROBBED_BEATS
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -44,7 +44,7 @@ class Company(Chaos):
         self.doubt = True
         self.wilds = {name: Wild(self, name, one) for name, one in self.ends.items()}
         self.installed = self._installed()
-        self.removed: list[tuple[float, int]] = []
+        self.removed: dict[tuple[int, str], float] = {}
         self.confirmed_until = -1.0
         self.acked: dict[bytes, float] = {}
         self.dirty = True
@@ -132,7 +132,7 @@ class Company(Chaos):
         if row is None or not row.holder or row.holder == me.name:
             return
         robbed = self.store.robbed_at.get(("recipe", RECIPE), -HOUR)
-        if self.sim.now_steady() - robbed <= BEAT_SECONDS:
+        if self.sim.now_steady() - robbed <= BEAT_SECONDS * ROBBED_BEATS:
             return  # whoever took over waits until this one knows
         if self.sim.now_steady() - self.sim.leapt_at > HOUR / 60:
             self.sim.broken(f"F36: {me.name} writes to {name}, though {row.holder} took over")
@@ -140,7 +140,7 @@ class Company(Chaos):
     def before_write(self, wild: Wild, act: str, what) -> None:
         nasty = wild.nasty
         if act == "remove" and what.id in nasty.records:
-            self._brake(wild)
+            self._brake(wild, what.id)
         elif act == "update" and not (nasty.conditional and nasty.etags):
             self._overwritten(wild, what)
 
@@ -154,15 +154,18 @@ class Company(Chaos):
             if self.typed_at.get((wild.name, what.id, field), -1.0) >= looked:
                 self.store.said.append(wild.nasty.records.get(what.id, (0, {}))[1].get(field))
 
-    def _brake(self, wild: Wild) -> None:
-        """No more is removed within the hour than brakes allow, save what a person confirmed."""
+    def _brake(self, wild: Wild, id_: str) -> None:
+        """No more is removed within the hour than brakes allow, save what a person confirmed.
+
+        What a system refuses is asked of it again: it is one removal.
+        """
         now = self.sim.now_steady()
         if now <= self.confirmed_until or self.sim.leapt_at >= 0:
             return
         scope = self.scope_of[wild.name]
-        self.removed.append((now, scope))
+        self.removed[scope, id_] = now
         live = len(wild.nasty.records)
-        ours = [one for at, one in self.removed if one == scope and now - at < HOUR]
+        ours = [at for (one, _), at in self.removed.items() if one == scope and now - at < HOUR]
         limit = max(REMOVALS_FLOOR, REMOVALS_SHARE * live)
         if live < SMALL_SCOPE:
             limit = min(limit, max(FEW, self.most_live(scope) / 2))
@@ -172,7 +175,7 @@ class Company(Chaos):
     def most_live(self, scope: int) -> int:
         """Return how many records a scope may have shown to the hub."""
         name = self.name_of(scope)
-        return len(self.ends[name].records) + sum(one == scope for _, one in self.removed) + 4
+        return len(self.ends[name].records) + sum(one == scope for one, _ in self.removed) + 4
 
     def wrote(self, wild: Wild, act: str, id_: str) -> None:
         """Hold each write to having been journalled, and to leave one thing one (I1, I2)."""
