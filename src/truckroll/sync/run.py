@@ -224,14 +224,14 @@ async def _matched(
     await _teach(job, matcher, [link for link in links if _is_bare(link)])
     with watch.span("plan", recipe=job.recipe, links=len(links)):
         decisions = await _decided(job, links, ctx)
-    asking = [one.link for one in decisions if one.link.key in matcher.asked]
-    if not asking:
+    ids = {one.link.id for one in decisions if one.link.key in matcher.asked}
+    if not ids:
         return decisions
-    ids = {link.id for link in asking}
     asking = [link for link in links if link.id in ids]
     await _teach(job, matcher, asking)
-    again = {one.link.id: one for one in await _decided(job, asking, ctx)}
-    return [again.get(one.link.id, one) for one in decisions]
+    final = {one.link.id: one for one in decisions if one.link.id not in ids}
+    final |= {one.link.id: one for one in await _decided(job, asking, ctx)}
+    return [final[link.id] for link in links if link.id in final]
 
 
 async def _decided(job: Job, links: Sequence[Link], ctx: Context) -> list[Decision]:
