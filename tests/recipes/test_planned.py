@@ -92,6 +92,7 @@ async def test_its_own_record_seen_through_another_account_is_no_match():
     await world.settle()
     own, fields = event(ana)
     ben.put(own, title=fields["title"], when=fields["when"])
+    ben.marks[own] = ana.marks[own]
     source.put("1", people=("Ana", "Ben"))
     assert await world.settle() == 0
     assert len(ben.show()) == 2
