@@ -44,7 +44,7 @@ class Company(Chaos):
         self.doubt = True
         self.wilds = {name: Wild(self, name, one) for name, one in self.ends.items()}
         self.installed = self._installed()
-        self.removed: dict[tuple[int, str], float] = {}
+        self.removed: list[tuple[float, int, str]] = []
         self.confirmed_until = -1.0
         self.acked: dict[bytes, float] = {}
         self.dirty = True
@@ -163,9 +163,9 @@ class Company(Chaos):
         if now <= self.confirmed_until or self.sim.leapt_at >= 0:
             return
         scope = self.scope_of[wild.name]
-        self.removed[scope, id_] = now
+        self.removed.append((now, scope, id_))
         live = len(wild.nasty.records)
-        ours = [at for (one, _), at in self.removed.items() if one == scope and now - at < HOUR]
+        ours = {name for at, one, name in self.removed if one == scope and now - at < HOUR}
         limit = max(REMOVALS_FLOOR, REMOVALS_SHARE * live)
         if live < SMALL_SCOPE:
             limit = min(limit, max(FEW, self.most_live(scope) / 2))
@@ -175,7 +175,7 @@ class Company(Chaos):
     def most_live(self, scope: int) -> int:
         """Return how many records a scope may have shown to the hub."""
         name = self.name_of(scope)
-        return len(self.ends[name].records) + sum(one == scope for one, _ in self.removed) + 4
+        return len(self.ends[name].records) + sum(one == scope for _, one, _ in self.removed) + 4
 
     def wrote(self, wild: Wild, act: str, id_: str) -> None:
         """Hold each write to having been journalled, and to leave one thing one (I1, I2)."""

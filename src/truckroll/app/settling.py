@@ -89,7 +89,11 @@ async def settle(
             await perform(job, settled.run, report, foreseen=foreseen)
             if "target" in job.originates and not report.cut:
                 await adopt(job, "target")
-                await perform(job, settled.run, report)
+                tally, foreseen = await foresee(job, report.waiting)  # it was read on meanwhile
+                report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
+                settled.stops = [one.says for one in report.stops]
+                if not report.stops:
+                    await perform(job, settled.run, report, foreseen=foreseen)
         report.scopes = []  # what could not be read is told by its scope
         failed = failures(installed, job, report, labels(installed), beside_holds=False)
         settled.done, settled.failed = len(report.done), failed.number + len(stumbles)

@@ -434,6 +434,8 @@ async def perform(
             await perform_one_by_one(performer, ready, job.marked)
         if report.cut or (not report.outcomes["conflict"] and not report.outcomes["gone"]):
             break
+        if job.enough is not None:
+            break  # scopes are read meanwhile: what is planned next is for the brakes first
     stopped = performer.stopped
     report.stopped_accounts = {key: error.says for key, error in stopped.items()}
     report.signed_out = frozenset(k for k, error in stopped.items() if isinstance(error, SignIn))
