@@ -7,7 +7,7 @@ import pytest
 
 from support.company import row
 from truckroll.kit.push import Subscribed
-from truckroll.store.backup import _forget_cursors
+from truckroll.store.backup import forget_cursors
 
 
 def wait(agenda):
@@ -37,7 +37,7 @@ async def test_nothing_is_made_in_a_calendar_that_was_not_read(hub, office, data
         office.rows.append(row(2, "Ben"))
         office.save()
         with psycopg.connect(database_url, autocommit=True) as connection:
-            _forget_cursors(connection)
+            forget_cursors(connection)
     await hub.agenda.look()
     field = next(one for one in await hub.store.accounts() if one.name == "field")
     (source,) = [one.id for one in await hub.store.scopes() if one.account != field.id]

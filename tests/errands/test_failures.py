@@ -7,7 +7,7 @@ import pytest
 from support.company import row
 from truckroll.app import errands as app_errands
 from truckroll.kit.errors import RetryLater, SignIn
-from truckroll.sync import run as sync_run
+from truckroll.sync import planned as sync_planned
 from truckroll.sync.plan import plan
 from truckroll.sync.read import ScopeReport
 
@@ -125,7 +125,7 @@ async def test_a_record_that_breaks_the_planner_is_set_aside_after_three_tries(
                 raise ZeroDivisionError
             yield from plan([link], ctx)
 
-    monkeypatch.setattr(sync_run, "plan", poisoned)
+    monkeypatch.setattr(sync_planned, "plan", poisoned)
     office.rows = [row(1, "Ana"), row(2, "Ana", Title="Poison"), row(3, "Ben")]
     office.save()
     await hub.quiet()

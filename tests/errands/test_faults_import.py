@@ -14,7 +14,7 @@ from truckroll.app.trouble import TroubleError
 from truckroll.cli.passes import _sum
 from truckroll.kit.contract import Reply, Seen
 from truckroll.store.open import open_store
-from truckroll.sync import run as sync_run
+from truckroll.sync import braked, planned
 
 BATCH = 150
 JOBS = 1_500  # a hundred thousand, with the batches as much smaller
@@ -41,8 +41,8 @@ def desk(monkeypatch):
 
     heard = []
     monkeypatch.setattr(resident, "hand", hand)
-    monkeypatch.setattr(sync_run, "BATCH", BATCH)
-    monkeypatch.setattr(sync_run, "KEPT", BATCH)
+    monkeypatch.setattr(planned, "BATCH", BATCH)
+    monkeypatch.setattr(braked, "KEPT", BATCH)
     monkeypatch.setattr(app_errands, "SLICE_SECONDS", 0.0)  # each settling does one batch
     return (made, heard)
 

@@ -10,9 +10,11 @@ from psycopg import OperationalError
 from simulation.company import RECIPE, Company
 from simulation.process import HubKnown, HubResident
 from truckroll.app.installed import make_job
+from truckroll.sync.braked import check, foresee
+from truckroll.sync.job import Report, under
 from truckroll.sync.leases import Terms, alone, is_fenced
 from truckroll.sync.ports import Busy
-from truckroll.sync.run import Report, adopt, check, foresee, perform, recover, under
+from truckroll.sync.run import adopt, carry_out, recover
 
 if TYPE_CHECKING:
     from simulation.process import Process
@@ -51,7 +53,7 @@ async def _apply(job) -> None:
     await adopt(job, "source")
     tally, foreseen = await foresee(job, report.waiting)
     report.stops = await check(job, report, tally, confirmed=ALL, hour=HOUR)
-    await perform(job, run, report, foreseen=foreseen)
+    await carry_out(job, run, report, foreseen, confirmed=ALL, hour=HOUR)
     await job.store.close_run(run)
 
 

@@ -20,7 +20,7 @@ from truckroll.errands.worker import Worker
 from truckroll.store.memory_doubts import MemoryDoubts
 from truckroll.store.memory_due import MemoryDesk, MemoryDue
 from truckroll.store.memory_leases import LeaseRow, MemoryLeases
-from truckroll.sync import read
+from truckroll.sync import read, run
 from truckroll.sync.leases import Held
 from truckroll.sync.ports import Lease
 
@@ -249,6 +249,7 @@ def _no_brake(patch) -> None:
         return ()
 
     patch(settling, "check", check)
+    patch(run, "check", check)
 
 
 def _lease_for_ever(patch) -> None:

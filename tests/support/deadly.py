@@ -18,7 +18,7 @@ from truckroll.app.resident import Resident
 from truckroll.store.due import DueDesk
 from truckroll.store.open import open_stores
 from truckroll.sync import perform as sync_perform
-from truckroll.sync import run as sync_run
+from truckroll.sync import planned as sync_planned
 
 DIED = 77
 
@@ -31,7 +31,7 @@ def _die_of(fields):
 def arm(where):
     """Let this process die of Poison at a place."""
     if where == "plan":
-        real_plan = sync_run.plan
+        real_plan = sync_planned.plan
 
         def plan(links, ctx):
             for link in links:
@@ -39,7 +39,7 @@ def arm(where):
                     _die_of(end.shown)
             return real_plan(links, ctx)
 
-        sync_run.plan = plan
+        sync_planned.plan = plan
     elif where == "write":
         real_step = sync_perform.perform_step
 

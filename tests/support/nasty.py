@@ -24,10 +24,12 @@ from truckroll.kit.errors import (
 from truckroll.kit.normal import LOSSLESS, Stored, stored
 from truckroll.recipes.mirror import Line, Mirror, Place, Problem
 from truckroll.store.memory import MemoryStore
+from truckroll.sync.braked import check, foresee
 from truckroll.sync.context import AccountFacts, Context
 from truckroll.sync.fold import fold_key
+from truckroll.sync.job import Job, Report
 from truckroll.sync.perform import Hand
-from truckroll.sync.run import Job, Report, adopt, check, foresee, observe, perform, undo
+from truckroll.sync.run import adopt, carry_out, observe, undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -333,16 +335,14 @@ class World:
         await observe(job, report)
         await adopt(job, "source")
         tally, foreseen = await foresee(job, report.waiting)
-        report.stops = await check(job, report, tally, confirmed=confirmed, hour=timedelta(hours=1))
+        answer = {"confirmed": confirmed, "hour": timedelta(hours=1)}
+        report.stops = await check(job, report, tally, **answer)
         if report.stops:
             return report
         self.at += timedelta(seconds=1)
         async with self.store.run(1, "apply") as run:
             self.last_run = run
-            await perform(job, run, report, foreseen=foreseen)
-            if "target" in self.mirror.originates:
-                await adopt(job, "target")
-                await perform(job, run, report)
+            await carry_out(job, run, report, foreseen, **answer)
         return report
 
     async def undo(self, run: int) -> Report:

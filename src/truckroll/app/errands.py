@@ -21,10 +21,10 @@ from truckroll.errands.backoff import FIRST, backoff
 from truckroll.kit import watch
 from truckroll.kit.errors import SignIn, VendorError
 from truckroll.store.trouble import DatabaseTrouble, says_of
+from truckroll.sync.job import under
 from truckroll.sync.leases import TERMS, holding, is_fenced
 from truckroll.sync.ports import Fenced
 from truckroll.sync.read import ScopeReport, read_scope
-from truckroll.sync.run import under
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from truckroll.app.resident import Known, Resident
     from truckroll.errands.ports import Registry
     from truckroll.store.due import RecipeAgenda, ScopeAgenda
+    from truckroll.sync.job import Job
     from truckroll.sync.leases import Held, Terms
     from truckroll.sync.ports import StoredScope
-    from truckroll.sync.run import Job
 
 PAUSE = timedelta(hours=6)  # a signed-out account is looked at so often by itself
 BUSY = timedelta(seconds=1)  # somebody else is at it: look again

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from truckroll.app.installed import Installed
-    from truckroll.sync.run import Job, Report
+    from truckroll.sync.job import Job, Report
     from truckroll.sync.types import Step
 
 _FAILED = ("refused", "later", "unknown")

@@ -28,8 +28,10 @@ from truckroll.dispatch.moving import Move, Shift, Visit, moved_up, pushed_back
 from truckroll.dispatch.slots import Slot, rounded_up
 from truckroll.model.records import person_text
 from truckroll.sync.decided import Answer, Said, foreseen, take
+from truckroll.sync.job import Job, Report
+from truckroll.sync.planned import planned_of
 from truckroll.sync.ports import Busy
-from truckroll.sync.run import Job, Report, adopt, observe, planned_of
+from truckroll.sync.run import adopt, observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

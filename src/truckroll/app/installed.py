@@ -21,8 +21,8 @@ from truckroll.recipes.mirror import Mirror, Place, Problem
 from truckroll.sync.churn import HOUR, churning
 from truckroll.sync.context import AccountFacts, Context
 from truckroll.sync.fold import fold_key
+from truckroll.sync.job import Job
 from truckroll.sync.perform import Hand
-from truckroll.sync.run import Job
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -151,7 +151,10 @@ def _retired(
     row: Row,
     all_accounts: Mapping[int, Account],
 ) -> list[StoredScope]:
-    """Return calendars of the bound accounts that are nobody's now, but hold what we made."""
+    """Return calendars of the bound accounts that are nobody's now, but hold what we made.
+
+    These were read once, though a hub that was restored has to read them again first.
+    """
     named = {word.split("/")[0] for word in row.bindings.get("to", "").split(",") if word}
     have = {one.id for one in targets}
     return [

@@ -16,24 +16,13 @@ from truckroll.app.overlaps import HORIZON, overlaps_between
 from truckroll.app.systems import scope_label
 from truckroll.app.trouble import BusyError, TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
+from truckroll.sync.braked import Tally, check, foresee
 from truckroll.sync.churn import HOUR
+from truckroll.sync.job import BATCH, Job, Report, under
 from truckroll.sync.leases import alone, is_fenced
+from truckroll.sync.planned import planned, preview_originated
 from truckroll.sync.ports import Busy, Fenced
-from truckroll.sync.run import (
-    BATCH,
-    Job,
-    Report,
-    Tally,
-    adopt,
-    check,
-    foresee,
-    observe,
-    perform,
-    planned,
-    preview_originated,
-    under,
-    undo,
-)
+from truckroll.sync.run import adopt, carry_out, observe, undo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -133,10 +122,9 @@ async def apply(
             await hub.store.plan_run(run, tally.writes)
             if begins is not None:
                 begins(tally.writes)
-            await perform(work, run, report, foreseen=foreseen, progress=progress)
-            if "target" in work.originates:
-                await adopt(work, "target")
-                await perform(work, run, report, progress=progress)
+            await carry_out(
+                work, run, report, foreseen, hour=HOUR, confirmed=confirmed, progress=progress
+            )
             if tally.writes:  # no brake remembers that a scope was empty, if a person went on
                 await hub.store.calm([one.id for one in work.sources])
         view = await _view(hub, installed, work, report, run=run)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from truckroll.app.failures import failures
 from truckroll.app.passes import labels
 from truckroll.store.due import TRIES
+from truckroll.sync.braked import check, foresee
 from truckroll.sync.churn import HOUR
+from truckroll.sync.job import Report
 from truckroll.sync.read import ScopeReport
-from truckroll.sync.run import Report, adopt, check, foresee, perform, recover
+from truckroll.sync.run import adopt, carry_out, recover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from truckroll.app.hub import Hub
     from truckroll.app.installed import Installed
     from truckroll.store.due import ScopeAgenda
-    from truckroll.sync.run import Job
+    from truckroll.sync.job import Job
     from truckroll.sync.types import Link
 
 AGAIN = timedelta(minutes=1)  # after a stumble; each further one doubles it
@@ -86,14 +88,8 @@ async def settle(
         if settled.run and not stops:
             await hub.store.plan_run(settled.run, tally.writes)
         if not stops:
-            await perform(job, settled.run, report, foreseen=foreseen)
-            if "target" in job.originates and not report.cut:
-                await adopt(job, "target")
-                tally, foreseen = await foresee(job, report.waiting)  # it was read on meanwhile
-                report.stops = await check(job, report, tally, confirmed=0, hour=HOUR)
-                settled.stops = [one.says for one in report.stops]
-                if not report.stops:
-                    await perform(job, settled.run, report, foreseen=foreseen)
+            await carry_out(job, settled.run, report, foreseen, hour=HOUR)
+            settled.stops = [one.says for one in report.stops]
         report.scopes = []  # what could not be read is told by its scope
         failed = failures(installed, job, report, labels(installed), beside_holds=False)
         settled.done, settled.failed = len(report.done), failed.number + len(stumbles)

@@ -94,7 +94,7 @@ def restore(url: str, file: Path, *, replace: bool) -> None:
         with _set_aside(connection):
             load(url, file)
             _refuse_foreign(connection, file)
-            _forget_cursors(connection)
+            forget_cursors(connection)
     migrate(url)
 
 
@@ -173,8 +173,11 @@ def unbound(connection: Connection, table: str) -> Iterator[None]:
         connection.execute(sql.SQL("alter table {} force row level security").format(name))
 
 
-def _forget_cursors(connection: Connection) -> None:
-    """Let every scope be read whole before it is planned for: the world is newer."""
+def forget_cursors(connection: Connection) -> None:
+    """Let every scope of all tenants be read whole before it is planned for.
+
+    What is stored is older than the world. The connection is the tables' owner's.
+    """
     with unbound(connection, "scope"):
         connection.execute(
             "update truckroll.scope set cursor = null, complete_at = null,"

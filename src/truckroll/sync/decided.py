@@ -13,14 +13,15 @@ import msgspec
 
 from truckroll.model.records import Fields, same
 from truckroll.sync.perform import Performer
-from truckroll.sync.run import ROUNDS, planned_of
+from truckroll.sync.planned import planned_of
+from truckroll.sync.run import ROUNDS
 from truckroll.sync.types import PERSON, Decision, Note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from truckroll.sync.job import Job, Report
     from truckroll.sync.ports import OpenStep
-    from truckroll.sync.run import Job, Report
     from truckroll.sync.types import Link, Outcome, Step
 
 
