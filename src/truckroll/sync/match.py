@@ -40,17 +40,18 @@ class Matcher:
     """Finds unlinked records for links, one to one: a record that was given is not given again.
 
     What it knows it is taught: records that are unlinked, or `ended`, so that they stand under a
-    tombstone of the mirror. `asked` are links that were asked about and not taught.
+    tombstone of the mirror. `asked` are the links that were asked about before they were taught:
+    they found nothing. `given` are the records that were given, also by others before.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], given: set[int] | None = None) -> None:
         self._names = names
         self._by_mark: dict[tuple[int, str], list[RecordRow]] = {}
         self._by_key: dict[tuple[int, Key], list[RecordRow]] = {}
         self._known: set[int] = set()
         self._taught: set[str] = set()
         self.asked: set[str] = set()
-        self.given: set[int] = set()
+        self.given: set[int] = set() if given is None else given
 
     def teach(self, link_keys: Iterable[str], records: Iterable[RecordRow]) -> None:
         """Take records among which are all that may answer to these links."""
@@ -70,6 +71,7 @@ class Matcher:
         """Return what answers to a link's record in a scope: by mark first, then by the keys."""
         if link_key not in self._taught:
             self.asked.add(link_key)
+            return NO_MATCH
         found = self._free(self._by_mark.get((scope, link_key), ()))
         if not found and self._by_key and (key := key_of(whole, self._names)) is not None:
             found = self._free(self._by_key.get((scope, key), ()))

@@ -77,14 +77,14 @@ def make(work: Work, wanted_ends: Sequence[tuple[At, str]], may: Callable[[At], 
     making = []
     found = False
     # Through two accounts one calendar is two scopes: with the link's mark, it is its own record.
-    own = {at.end.external_id for at in work.ends if at.state == "live"}
+    own = {(work.link.key, at.end.external_id) for at in work.ends if at.state == "live"}
     for at, reason in wanted_ends:
         whole = None if at.waits else _whole(work, at)
         if whole is None:
             continue
         match = work.ctx.match(work.link.key, at.end.scope, whole)
-        if (record := match.sure) is not None and record.external_id in own:
-            match = NO_MATCH if record.mark == work.link.key else match
+        if match.sure is not None and (match.sure.mark, match.sure.external_id) in own:
+            match = NO_MATCH
         if match.sure is not None and not match.before:
             attach(work, at, match)
             found = True
