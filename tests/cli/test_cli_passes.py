@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import os
 import re
 import signal
@@ -10,10 +11,14 @@ import sys
 import threading
 import time
 
+import msgspec
 import pytest
 
 from cli.conftest import MONDAY, job
 from support.children import child
+from truckroll.app.views import PassView
+from truckroll.cli.passes import show_apply
+from truckroll.cli.screen import Screen
 from truckroll.store.open import open_store
 
 KEYS = {"run", "recipe", "writes", "by_op", "held", "failed", "steps", "calls"}
@@ -97,6 +102,19 @@ def test_a_brake_stops_before_writing_and_says_both_ways_on(desk):
     assert desk("plan").code == 3
     desk.well("apply", "--these-deletes-are-right", "18")
     assert len(desk.events()) == 2
+
+
+def test_a_brake_after_some_writes_says_that_these_stay(desk):
+    """A source may be emptied while a run goes on."""
+    desk.work(job("J-1"))
+    view = msgspec.convert(desk("plan", "--json").json, PassView, strict=False)
+    view = msgspec.structs.replace(view, run=7, writes=3, stops=["9 of 9 records would go"])
+    out = io.StringIO()
+    show_apply(Screen(out=out), view)
+    said = " ".join(out.getvalue().split())
+    assert "stopped before writing more: 9 of 9 records would go." in said
+    assert "What was written before stays; undo with truckroll undo 7" in said
+    assert "Nothing was changed" not in said
 
 
 @pytest.mark.behaviour("CAL-6")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from truckroll.app.freshness import WINDOW, AccountFresh, ago, count, length
+from truckroll.app.views import stopped
 from truckroll.store.alerts import Finding
 from truckroll.store.watch import LastRun
 from truckroll.store.webhooks import Endpoint
@@ -206,7 +207,7 @@ def _of_run(run: LastRun) -> Iterator[Finding]:
         yield Finding(
             "stopped",
             run.recipe,
-            f"{run.recipe} stopped before writing: {stops[0]}",
+            f"{run.recipe} {stopped(run.summary.get('writes', 0))}: {stops[0]}",
             f"truckroll plan {run.recipe}",
         )
 

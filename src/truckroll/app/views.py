@@ -89,6 +89,11 @@ class PassView(msgspec.Struct, frozen=True, kw_only=True):
     not_undone: list[str] = []
 
 
+def stopped(written: int) -> str:
+    """Return how to say that the brakes stopped a run, after so many writes."""
+    return "stopped before writing more" if written else "stopped before writing"
+
+
 def step_view(
     step: Step, accounts: Mapping[int, tuple[str, str]], label: Callable[[int], str]
 ) -> StepView:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from truckroll.app.trouble import TroubleError
+from truckroll.app.views import stopped
 from truckroll.cli.passes import run, summary
 from truckroll.kit.errors import VendorError
 
@@ -79,7 +80,7 @@ async def _one(hub: Hub, args: Namespace, screen: Screen) -> None:
         _say(hub, screen, error.says)
     else:
         screen.data(view, indent=-1)
-        stops = "".join(f" · stopped before writing: {text}" for text in view.stops)
+        stops = "".join(f" · {stopped(view.writes)}: {text}" for text in view.stops)
         first = next(iter((*view.problems, *view.failures)), "")
         told = summary(view) + stops + (f" · {first}" if first else "")
         screen.line(f"{_now(hub)}  {told}")

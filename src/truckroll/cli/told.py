@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from truckroll.app.views import called
+from truckroll.app.views import called, stopped
 from truckroll.cli.screen import count
 
 if TYPE_CHECKING:
@@ -185,9 +185,12 @@ def notified(screen: Screen, view: PassView) -> None:
 
 def brakes(screen: Screen, view: PassView) -> None:
     """Say why a run stopped, and the two ways on."""
+    written = view.writes if view.run is not None else 0
     for text in view.stops:
-        screen.text(f"stopped before writing: {text}.", indent="  ", hang="  ")
-    screen.text("That looks like a bad read or a slip. Nothing was changed.", indent="  ")
+        screen.text(f"{stopped(written)}: {text}.", indent="  ", hang="  ")
+    kept = f"What was written before stays; undo with  truckroll undo {view.run}"
+    kept = kept if written else "Nothing was changed."
+    screen.text(f"That looks like a bad read or a slip. {kept}", indent="  ")
     screen.line(
         f"  If it is right:  truckroll apply --these-deletes-are-right {view.confirm}"
         "     else:  truckroll doctor"
