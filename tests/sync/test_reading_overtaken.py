@@ -24,7 +24,6 @@ def paused(resource, meanwhile):
     return replace(resource, listing=listing)
 
 
-@pytest.mark.fault("F14")
 @pytest.mark.parametrize("direct", [True, False], ids=["read", "too many"])
 @pytest.mark.parametrize("gone", [True, False], ids=["deleted", "there"])
 async def test_what_was_written_and_deleted_during_a_listing_is_known_to_be_gone(

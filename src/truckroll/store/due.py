@@ -126,8 +126,8 @@ class DueStore(Base):
             "emptied": emptied,
         }
         async with self._transaction(durable=False, fenced=True) as cursor:
-            mended = (before.failures and not failures) or (complete and not before.known)
-            news = {"scope": scope, "at": at, "recipes": unique(recipes), "anyhow": bool(mended)}
+            anyhow = is_open_again(before, failures=failures, complete=complete)
+            news = {"scope": scope, "at": at, "recipes": unique(recipes), "anyhow": anyhow}
             await cursor.execute(SQL["news"], news)
             if await cursor.fetchone() is not None:
                 await cursor.execute(SQL["wake"])
@@ -278,6 +278,11 @@ class DueStore(Base):
             await cursor.execute(SQL["stumble"], row)
             found = await cursor.fetchone()
         return int(found[0]) if found is not None else 0
+
+
+def is_open_again(before: ScopeAgenda, *, failures: int, complete: bool) -> bool:
+    """Tell whether a scope that had to wait can be planned for after a read."""
+    return bool(before.failures and not failures) or (complete and not before.known)
 
 
 def _scope_agenda(row: Row) -> ScopeAgenda:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from truckroll.store.due import TRIES, RecipeAgenda, ScopeAgenda
+from truckroll.store.due import TRIES, RecipeAgenda, ScopeAgenda, is_open_again
 from truckroll.store.memory import MemoryStore
 from truckroll.sync.leases import LEASE_SECONDS
 from truckroll.sync.types import Hold
@@ -138,8 +138,8 @@ class MemoryDue(MemoryStore):
             emptied=emptied,
             tried_at=at,
         )
-        mended = (before.failures and not failures) or (complete and not before.known)
-        if scope in self.stirred or mended:
+        anyhow = is_open_again(before, failures=failures, complete=complete)
+        if scope in self.stirred or anyhow:
             self.stirred.discard(scope)
             await self.make_recipes_due(recipes, at=at)
 
@@ -147,10 +147,10 @@ class MemoryDue(MemoryStore):
         self, account: int, *, until: datetime, trouble: str, code: str, settings: int
     ) -> bool:
         """Read none of an account's scopes before an instant, if the settings still are so."""
-        if settings != self.settings_count:
-            return False
-        for id_, row in self.scope_rows.items():
+        paused = False
+        for id_, row in self.scope_rows.items() if settings == self.settings_count else ():
             if self.scopes[id_].account == account and row.due_at is not None:
+                paused = True
                 self.scope_rows[id_] = _replace(
                     row,
                     due_at=max(row.due_at, until),
@@ -158,7 +158,7 @@ class MemoryDue(MemoryStore):
                     trouble=trouble,
                     code=code,
                 )
-        return True
+        return paused
 
     async def recipe_agenda(self, recipe: int) -> RecipeAgenda:
         """Return when a recipe is settled."""

@@ -14,6 +14,7 @@ from truckroll.store.base import Row, named_sql, retried
 from truckroll.store.subscriptions import SubscriptionsStore
 
 SQL = named_sql("pushes")
+TOGETHER_SECONDS = 2.0  # a scope in which the hub writes is read for pushes no more often than so
 Kept = Literal["new", "doubled", "unknown"]
 
 
@@ -202,6 +203,7 @@ async def _tell(
         "pushes": [new for new, _ in counts.values()],
         "doubled": [doubled for _, doubled in counts.values()],
         **due,
+        "together": TOGETHER_SECONDS,
         "trace": watch.traceparent(),
     }
     await cursor.execute(SQL["tell"], row)

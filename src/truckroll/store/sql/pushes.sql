@@ -32,7 +32,7 @@ on conflict do nothing
 -- Systems tell of the hub's own writes too: while it writes in a scope, that is read now and then.
 with written as materialized (
   select scope, max(at) as at from tally
-  where at > %(due_at)s::timestamptz - interval '2 seconds' group by scope
+  where at > %(due_at)s::timestamptz - make_interval(secs => %(together)s) group by scope
 ), heard as (
   update subscription set heard_at = greatest(heard_at, %(heard_at)s), doubted = false,
     pushes = subscription.pushes + n.pushes, doubled = subscription.doubled + n.doubled
@@ -41,7 +41,7 @@ with written as materialized (
   where subscription.id = n.id
 ), due as (
   update scope set due_at = least(due_at, greatest(%(due_at)s::timestamptz, (
-      select w.at + interval '2 seconds' from written w where w.scope = scope.id))),
+      select w.at + make_interval(secs => %(together)s) from written w where w.scope = scope.id))),
     asked = asked + 1,
     pushed_at = least(pushed_at, %(due_at)s::timestamptz), trace = %(trace)s
   where id = any (array(
