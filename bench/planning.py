@@ -24,8 +24,8 @@ from truckroll.recipes.check import load
 from truckroll.recipes.compile import builtin, compile_mirror
 from truckroll.recipes.mirror import Place, Problem
 from truckroll.store.links import decode_words
-from truckroll.sync.context import AccountFacts, Context
-from truckroll.sync.match import Matcher, coarse_keys
+from truckroll.sync.context import AccountFacts, Context, no_match
+from truckroll.sync.match import coarse_keys
 from truckroll.sync.plan import plan_link
 from truckroll.sync.types import End, Link
 
@@ -95,7 +95,7 @@ def context(rule: Mirror, now: datetime = _NOW) -> Context:
         zone="America/New_York",
         accounts=MappingProxyType(facts),
         people=lambda person: places.get(person) or Problem("person_unmapped", person),
-        match=Matcher(rule.match).find,
+        match=no_match,
         scope_label=lambda scope: f"the calendar {scope}",
     )
 

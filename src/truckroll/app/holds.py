@@ -13,7 +13,7 @@ from truckroll.app.installed import Installed, load_installed, open_job
 from truckroll.app.passes import labels
 from truckroll.app.trouble import TroubleError
 from truckroll.app.views import HoldView, hold_view, unreadable_view
-from truckroll.sync.match import Matcher
+from truckroll.sync.context import no_match
 from truckroll.sync.plan import plan
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ async def _held(hub: Hub, installed: Installed, links: list[Link]) -> list[_Held
 async def look_at(hub: Hub, installed: Installed, links: list[Link]) -> list[Decision]:
     """Return what would be decided about links now, from what was read last. Stores nothing."""
     async with open_job(hub, installed) as job:
-        context = await job.context(links, Matcher(job.match_names).find, frozenset())
+        context = await job.context(links, no_match, frozenset())
         return list(plan(links, context))
 
 

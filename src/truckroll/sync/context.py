@@ -54,6 +54,12 @@ class Match:
 NO_MATCH = Match()
 
 
+def no_match(link_key: str, scope: int, whole: Mapping[str, object]) -> Match:
+    """Find nothing, where nothing is made by what is planned."""
+    del link_key, scope, whole
+    return NO_MATCH
+
+
 def no_churn(end: int, fields: Fields) -> str:
     """Say that no field of an end goes back and forth."""
     del end, fields

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from truckroll.kit import watch
 from truckroll.model.records import KINDS
+from truckroll.sync.context import no_match
 from truckroll.sync.job import BATCH
 from truckroll.sync.match import Matcher, coarse_keys
 from truckroll.sync.plan import plan
@@ -104,7 +105,7 @@ async def preview_originated(job: Job, waiting: frozenset[int], given: set[int])
     while records := await job.store.unlinked(job.mirror, scopes, after=after, limit=BATCH):
         after = records[-1].id
         links = [_lonely(job.mirror, one) for one in records if one.id not in given]
-        ctx = await job.context(links, Matcher(job.match_names).find, waiting)
+        ctx = await job.context(links, no_match, waiting)
         decisions += plan(links, ctx)
     return decisions
 

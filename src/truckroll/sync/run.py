@@ -13,9 +13,9 @@ import msgspec
 from truckroll.kit import watch
 from truckroll.kit.errors import SignIn
 from truckroll.sync.braked import check, foresee
+from truckroll.sync.context import no_match
 from truckroll.sync.job import BATCH
 from truckroll.sync.leases import holding
-from truckroll.sync.match import Matcher
 from truckroll.sync.perform import Performer, look_up
 from truckroll.sync.planned import planned
 from truckroll.sync.read import ScopeReport, read_scope
@@ -235,7 +235,7 @@ async def undo(job: Job, undone: int, run: int, report: Report) -> None:
     ids = list(done)
     for begin in range(0, len(ids), BATCH):
         links = await job.store.links(ids[begin : begin + BATCH])
-        ctx = await job.context(links, Matcher(job.match_names).find, report.waiting)
+        ctx = await job.context(links, no_match, report.waiting)
         decisions = [plan_undo(link, done[link.id], undone, ctx) for link in links]
         opened = await job.store.journal(run, decisions, at=job.now())
         report.decisions.extend(decisions)
