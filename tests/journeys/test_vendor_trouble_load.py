@@ -60,6 +60,20 @@ async def test_a_third_of_all_calls_failing_for_three_hours_loses_and_doubles_no
         assert len(acme.events()) == events
 
 
+@pytest.mark.fault("F32")
+async def test_a_write_without_an_answer_is_looked_up_once_before_it_is_sent_again(
+    store, tmp_path, monkeypatch
+):
+    async with troubled(store, tmp_path, monkeypatch) as (acme, _):
+        move_all(acme)
+        fails(acme.google, method="PATCH", status=500, times=2)
+        told(await acme.apply())
+        log = [part for call in acme.google.kit.calls for part in (call.parts or (call,))]
+        assert sum(one.status == 500 for one in log) == 2
+        assert sum(one.method == "GET" and "/events/" in one.path for one in log) == 2
+        assert in_step(acme)
+
+
 @pytest.mark.fault("F24")
 async def test_a_first_fill_at_vendors_that_fail_for_a_third_of_all_calls_doubles_nothing(
     store, tmp_path, monkeypatch

@@ -230,7 +230,7 @@ async def perform_step(
             return await _remove(hand, scope, opened)
         return await _update(hand, scope, opened, now)
     except Replan as error:
-        return await _observed(hand, scope, opened, "conflict", error.says)
+        return await _observed(hand, scope, opened, error.says)
     except Gone as error:
         return Outcome(step=opened.id, kind="gone", says=error.says, external_id=step.external_id)
     except RetryLater as error:
@@ -349,23 +349,26 @@ def _how(resource: Resource) -> Callable[[str], Stored]:
     return lambda slot: resource.fields.get(slot, LOSSLESS)
 
 
-async def _observed(hand: Hand, scope: Scope, opened: OpenStep, kind: str, says: str) -> Outcome:
-    """Return an outcome that carries what the system shows now, for the next plan."""
-    step = opened.step
-    if hand.resource.read is None or not step.external_id:
-        return Outcome(step=opened.id, kind=kind, says=says)  # type: ignore[arg-type] # one of OutcomeKind
-    try:
-        item = await hand.resource.read(hand.session, scope, step.external_id)
-    except VendorError:
-        return Outcome(step=opened.id, kind=kind, says=says)  # type: ignore[arg-type] # one of OutcomeKind
+async def _observed(hand: Hand, scope: Scope, opened: OpenStep, says: str) -> Outcome:
+    """Return a conflict that carries what the system shows now, for the next plan."""
+    item: Item | None = None
+    if hand.resource.read is not None and opened.step.external_id:
+        with contextlib.suppress(VendorError):
+            item = await hand.resource.read(hand.session, scope, opened.step.external_id)
+    return _conflict(opened, item, says)
+
+
+def _conflict(opened: OpenStep, item: Item | None, says: str) -> Outcome:
     if isinstance(item, Missing):
-        return Outcome(step=opened.id, kind="gone", says=says, external_id=step.external_id)
+        external_id = opened.step.external_id
+        return Outcome(step=opened.id, kind="gone", says=says, external_id=external_id)
     if isinstance(item, Unreadable):
         return refused(opened, item.reason)
-    return Outcome(
-        step=opened.id,
-        kind=kind,  # type: ignore[arg-type] # one of OutcomeKind
-        says=says,
+    blind = Outcome(step=opened.id, kind="conflict", says=says)
+    if item is None:
+        return blind
+    return msgspec.structs.replace(
+        blind,
         external_id=item.id,
         version=item.version,
         shown=item.fields,
@@ -389,14 +392,14 @@ async def look_up(hand: Hand, scope: Scope, opened: OpenStep, says: str, *, now:
     if _removes(step):
         if isinstance(item, Missing):
             return Outcome(step=opened.id, kind="done", external_id=step.external_id)
-        return await _observed(hand, scope, opened, "conflict", says)
+        return _conflict(opened, item, says)
     if isinstance(item, Seen):
         sent = step.whole if step.op == "create" else step.fields
         before = None if step.op == "create" else step.before
         moved = settle_found(sent, before, item.fields, _how(hand.resource), label=hand.label)
         if step.op == "create" or moved.given:
             return _as_done(opened, item, moved, again_at=now())
-        return await _observed(hand, scope, opened, "conflict", says)
+        return _conflict(opened, item, says)
     if isinstance(item, Missing) and step.op != "create":
         return Outcome(step=opened.id, kind="gone", says=says, external_id=step.external_id)
     lag = hand.resource.lag
@@ -405,7 +408,7 @@ async def look_up(hand: Hand, scope: Scope, opened: OpenStep, says: str, *, now:
         return unknown
     if hand.resource.repeat_safe == "once":
         return unknown
-    return Outcome(step=opened.id, kind="conflict", says=says)
+    return _conflict(opened, None, says)
 
 
 async def _find(hand: Hand, scope: Scope, opened: OpenStep) -> Item | None:
