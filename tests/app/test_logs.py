@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,15 @@ def test_no_shape_of_a_secret_comes_into_a_line(shape, how):
             ours.warning("asked", **{how: shape})
         assert out.getvalue()
         assert not any(sign in out.getvalue() for sign in TELLTALE), out.getvalue()
+
+
+def test_a_line_says_the_numbers_that_it_was_given_and_of_texts_how_long_they_are():
+    out = io.StringIO()
+    start_logs(json=True, out=out)
+    logging.getLogger("truckroll.test").error("link %s of %s cannot be planned", 12, "Smith")
+    logging.getLogger("truckroll.test").error("%d links", Decimal(3))
+    told = [one["event"] for one in lines(out)]
+    assert told == ["link 12 of [5 characters] cannot be planned", "%d links"]
 
 
 @pytest.mark.fault("F69")

@@ -1,5 +1,6 @@
 """A company whose hub runs by itself: in steps within the test, or as processes of its own."""
 
+import os
 import subprocess
 import sys
 import time
@@ -108,18 +109,23 @@ async def hub(office, database_url, tmp_path):
         yield made
 
 
+# What is run as a program of its own finds the helpers there.
+TESTS = Path(__file__).parents[1]
+PROGRAM = ("truckroll.cli",)
+
+
 class Up:
     """A process of `truckroll up`; `kill` kills it hard."""
 
-    def __init__(self, url, home, *words):
-        command = [sys.executable, "-m", "truckroll.cli", "--home", str(home), "up"]
+    def __init__(self, url, home, *words, program=PROGRAM):
+        command = [sys.executable, "-m", *program, "--home", str(home), "up"]
         command += ["--listen", "127.0.0.1:0", *words]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**__import__("os").environ, "TRUCKROLL_DATABASE": url},
+            env={**os.environ, "TRUCKROLL_DATABASE": url, "PYTHONPATH": str(TESTS)},
         )
 
     def ready(self):
@@ -145,8 +151,8 @@ def ups(database_url, tmp_path):
     """Return a function that starts a process; all are ended with the test."""
     started = []
 
-    def start(*words):
-        started.append(Up(database_url, Path(tmp_path) / "home", *words))
+    def start(*words, **how):
+        started.append(Up(database_url, Path(tmp_path) / "home", *words, **how))
         return started[-1]
 
     yield start

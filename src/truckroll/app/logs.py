@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -129,11 +130,16 @@ def _short(path: str) -> str:
 
 
 def _template(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> EventDict:
-    """Keep of a library's line what it always says, without what it says this time."""
+    """Keep of a line what it always says, and of what it says this time the numbers."""
     record = event.get("_record")
-    event.pop("positional_args", None)
+    args = event.pop("positional_args", ())
     if isinstance(record, logging.LogRecord):
         event["event"] = str(record.msg)
+        if isinstance(args, tuple):
+            with contextlib.suppress(
+                TypeError
+            ):  # a format for numbers, and a number of a kind of its own
+                event["event"] %= tuple(_plain("", one) for one in args)
         if record.exc_info:
             event["exc_info"] = record.exc_info
     return dict(event)

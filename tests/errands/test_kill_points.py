@@ -1,0 +1,102 @@
+"""A process is killed hard before and after each kind of commit; the next one goes on."""
+
+import asyncio
+import signal
+import time
+from functools import partial
+
+import psycopg
+import pytest
+
+from errands.test_crashes import SEEN, converged, make_old
+from errands.test_up import until
+from support.company import row
+from truckroll.app.hub import utc_now
+
+WRITING = ("journal", "finish", "engine.finish", "take")  # of a lease
+POINTS = (
+    *WRITING,
+    *("_make_workspace", "due"),
+    *("engine.beat", "engine.recover", "engine.defer", "engine.take"),
+    *("begin_listing", "store_page", "finish_listing", "set_cursor", "scope_read"),
+    *("note_reads", "note_read", "take_turn", "release", "clamp_due"),
+    *("adopt", "start_run", "plan_run", "end_run", "close_run", "recipe_settled"),
+)
+# Not in the life of each process; the deaths of test_crashes.py are at these too.
+SELDOM = (
+    "expect",
+    "mirror_id",
+    "watch",
+    "settle_alerts",
+    "turn",
+    "prune_pushes",
+    "prune_watch",
+    "prune_budgets",
+)
+
+
+@pytest.mark.fault("F55")
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_process_that_is_killed_where_it_writes_is_followed_by_the_next(
+    office, ups, store, database_url, when
+):
+    await kill_at_each(office, ups, store, database_url, WRITING, when)
+
+
+@pytest.mark.timeout(120)
+async def test_no_commit_on_the_way_of_a_change_is_left_out(office, ups):
+    process = ups("--role", "worker", program=("support.dying", "record", "any"))
+    await asyncio.to_thread(process.ready)
+    await until(lambda: len(office.titles("ana")) == 1, 60)
+    code, _, err = await asyncio.to_thread(process.end)
+    points = {line.removeprefix("point ") for line in err.splitlines() if line.startswith("point ")}
+    assert code == 0
+    assert set(POINTS) <= points <= {*POINTS, *SELDOM}
+
+
+@pytest.mark.long
+@pytest.mark.fault("F55")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_process_that_is_killed_at_any_commit_is_followed_by_the_next(
+    office, ups, store, database_url, when
+):
+    await kill_at_each(office, ups, store, database_url, POINTS, when)
+
+
+async def kill_at_each(office, ups, store, database_url, points, when):
+    """Kill a process at each point, and let the next one bring everything over.
+
+    Each has a new job and a moved one to write; what came of them is counted at the calendars.
+    """
+    (table,) = [one for one in await store.scopes() if one.scope.id == "table"]
+    jobs, slowest = 1, 0.0
+    for point in points:
+        jobs += 1
+        office.rows.append(row(jobs, ("Ana", "Ben")[jobs % 2], day=3 + jobs % 25))
+        office.rows[jobs - 2]["Title"] = "Moved"
+        office.save()
+        await store.make_due([table.id], at=utc_now())
+        killed = ups("--role", "worker", program=("support.dying", point, when))
+        assert await asyncio.to_thread(killed.process.wait, 20) == -signal.SIGKILL, point
+        make_old(database_url)
+        began = time.monotonic()
+        following = await asyncio.to_thread(ups("--role", "worker").ready)
+        slowest = max(slowest, time.monotonic() - began)
+        await until(partial(shows, office, list(range(1, jobs + 1))), 60)
+        code, _, err = await asyncio.to_thread(following.end)
+        assert code == 0, (point, err)
+        assert not any('"level": "error"' in line for line in err.splitlines()), (point, err)
+        converged(office, jobs)
+    print(f"{len(points)} killed {when} a commit; the next served after {slowest:.2f} s at most")
+    assert await store.open_intents(1) == []
+    with psycopg.connect(database_url, options="-c search_path=truckroll") as connection:
+        assert connection.execute(SEEN).fetchone()[0] == jobs
+
+
+def shows(office, numbers):
+    """Whether these jobs stand in the calendars, each once, and all but the last are moved."""
+    titles = office.titles("ana") + office.titles("ben")
+    arrived = sorted(int(title.split()[0].removeprefix("J-")) for title in titles)
+    return arrived == numbers and sum("Moved" in title for title in titles) == len(numbers) - 1
