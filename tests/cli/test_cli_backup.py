@@ -90,3 +90,19 @@ def name_of(home):
         (row,) = connection.execute("select name from truckroll.workspace").fetchall()
     held.let_go()
     return row[0]
+
+
+def test_the_journal_says_for_how_long_it_is_kept(desk):
+    desk.work(job("J-1"))
+    desk.well("apply")
+    said = desk.well("journal").out
+    assert "Runs are kept for 400 days" in said
+    assert "The oldest run that is kept began on" in said
+    assert "kept for 90 days" in desk.well("journal", "--days", "90").out
+    assert desk("journal", "--json").json["days"] == 90
+    refused = desk("journal", "--days", "3")
+    assert refused.code == 2
+    assert "30 to 36,500 days, not for 3" in refused.err
+    unknown = desk("undo", "999")
+    assert unknown.code == 2
+    assert "there is no run 999; runs are kept for 90 days (truckroll journal)" in unknown.err

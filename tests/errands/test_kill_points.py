@@ -32,6 +32,8 @@ SELDOM = (
     "prune_pushes",
     "prune_watch",
     "prune_budgets",
+    "_forget",
+    "forget_counts",
 )
 
 

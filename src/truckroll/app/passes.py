@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from truckroll.app import runs
 from truckroll.app.audit import audited
 from truckroll.app.failures import failures
 from truckroll.app.installed import Installed, load_installed, open_job
@@ -157,11 +158,7 @@ async def undo_run(hub: Hub, run: int, *, started: Callable[[int], None] | None 
 
     `started` hears the number of the run that takes it back.
     """
-    found = [one for one in await hub.store.runs(limit=10_000) if one.id == run]
-    if not found:
-        raise TroubleError(f"there is no run {run}", usage=True)
-    names = {row.id: row.name for row in await hub.store.recipes()}
-    installed = await load_installed(hub, names.get(found[0].recipe, ""))
+    installed = await load_installed(hub, (await runs.shown(hub, run)).recipe)
     report = Report()
     async with open_job(hub, installed) as job, _alone(job, "undo") as (work, new):
         if started is not None:

@@ -46,10 +46,12 @@ async def listed(hub: Hub, *, before: int | None = None, limit: int = 20) -> lis
 
 
 async def shown(hub: Hub, run: int) -> RunView:
-    """Return a run; raises TroubleError where there is none."""
+    """Return a run; raises TroubleError where there is none, or none any more."""
     found = await hub.store.runs(before=run + 1, limit=1)
     if not found or found[0].id != run:
-        raise TroubleError(f"there is no run {run}", usage=True)
+        days = await hub.store.journal_days()
+        says = f"there is no run {run}; runs are kept for {days} days (truckroll journal)"
+        raise TroubleError(says, usage=True)
     return _view(found[0], await _names(hub))
 
 

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from truckroll.app import journal, pushes
 from truckroll.app.hub import Hub, utc_now
 from truckroll.app.logs import log
-from truckroll.app.pushes import forget_old
 from truckroll.app.subscriptions import renew_due
 from truckroll.app.watchman import again
 from truckroll.kit import watch
@@ -49,7 +49,7 @@ class Tending:
             await self._each(self._renew)
 
     async def forget(self) -> None:
-        """Forget pushes and budgets that nobody needs any more."""
+        """Forget pushes, budgets and parts of the journal that nobody needs any more."""
         if await self.stores.turn("forget", FORGET_SECONDS - 1):
             await self._each(self._forget)
 
@@ -59,7 +59,8 @@ class Tending:
             log(__name__).warning("a subscription is in trouble", trouble=says)
 
     async def _forget(self, hub: Hub) -> None:
-        await forget_old(hub)
+        await pushes.forget_old(hub)
+        await journal.forget_old(hub)
         await hub.store.prune_budgets(hub.now())
 
     async def _each(self, act: Callable[[Hub], Awaitable[object]]) -> None:

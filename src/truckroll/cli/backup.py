@@ -1,4 +1,4 @@
-"""backup, restore, upgrade."""
+"""backup, restore, upgrade, journal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from truckroll.app import backup as use
+from truckroll.app import journal as kept
 from truckroll.app.home import home_directory
+from truckroll.cli.ask import hub_of
 from truckroll.cli.screen import Screen, count
 
 if TYPE_CHECKING:
@@ -67,6 +69,24 @@ def upgrade(args: Namespace, screen: Screen) -> int:
         )
         screen.text(text, indent=f"  {screen.sign(well=True)} ", hang="    ")
     screen.line(f"  {screen.sign(well=True)} the database fits this version")
+    return 0
+
+
+async def journal(args: Namespace, screen: Screen) -> int:
+    """Say for how long the journal is kept, or change it."""
+    async with hub_of(args) as hub:
+        if args.days is None:
+            view = await kept.shown(hub)
+        else:
+            view = await kept.keep(hub, args.days)
+    screen.data(view)
+    screen.text(
+        f"Runs are kept for {view.days} days: so far back they can be looked at and undone, and"
+        " so far back goes what `why` tells of a record. Of each record the last line stays.",
+        indent="  ",
+    )
+    if view.oldest is not None:
+        screen.line(f"  The oldest run that is kept began on {view.oldest.astimezone():%d %b %Y}.")
     return 0
 
 

@@ -388,6 +388,9 @@ def _rights(commands: Sub) -> None:
 
 
 def _keeping(commands: Sub) -> None:
+    says = "say or change for how long runs and stories are kept"
+    journal = _command(commands, "journal", "backup:journal", says)
+    journal.add_argument("--days", type=int, help="keep them for so many days")
     backup = _command(commands, "backup", "backup:backup", "save the hub's database in a file")
     backup.add_argument("file")
     restore = _command(commands, "restore", "backup:restore", "put a backup back")

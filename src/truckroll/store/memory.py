@@ -492,7 +492,7 @@ class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
     async def steps_of(self, run: int) -> AsyncIterator[tuple[int, Step, Outcome | None]]:
         for id_, (made, step, outcome, _) in list(self.steps.items()):
             if made == run:
-                yield id_, step, outcome
+                yield id_, step, outcome and msgspec.structs.replace(outcome, raw=b"")
 
     async def end_run(self, run: int, summary: Mapping[str, Any]) -> None:
         self.runs[run] = summary

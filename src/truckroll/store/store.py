@@ -5,6 +5,7 @@ from truckroll.store.alerts import AlertsStore
 from truckroll.store.audit import AuditStore
 from truckroll.store.due import DueStore
 from truckroll.store.grants import GrantsStore
+from truckroll.store.journal import JournalStore
 from truckroll.store.leases import LeasesStore
 from truckroll.store.members import MembersStore
 from truckroll.store.pace import PaceStore
@@ -31,6 +32,7 @@ class Store(
     PlanningStore,
     PerformingStore,
     RunsStore,
+    JournalStore,
     AccountsStore,
     RecipesStore,
     StoriesStore,

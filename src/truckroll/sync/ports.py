@@ -315,7 +315,7 @@ class Runs(Protocol):
         ...
 
     def steps_of(self, run: int) -> AsyncIterator[tuple[int, Step, Outcome | None]]:
-        """Yield the steps of a run in the order they were done."""
+        """Yield the steps of a run in the order they were done, outcomes without raw forms."""
         ...
 
     async def end_run(self, run: int, summary: Mapping[str, Any]) -> None:

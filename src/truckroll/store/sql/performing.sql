@@ -28,7 +28,9 @@ join link_end e on e.id = s.link_end
 join record r on r.scope = e.scope and r.external_id = w.external_id
 
 -- name: finish_step
-update step set open = %(open)s, kind = %(kind)s, outcome = %(outcome)s, done_at = %(done_at)s
+-- The raw form is for those who look the open intent up.
+update step set open = %(open)s, kind = %(kind)s, outcome = %(outcome)s, done_at = %(done_at)s,
+  raw = case when %(open)s then raw else '' end
 where id = %(step)s
 
 -- name: finish_end
