@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from support.company import row
@@ -187,6 +188,23 @@ async def test_a_brake_stops_the_service_too_and_leaves_one_run(hub, office):
     await hub.quiet()
     agenda = await hub.store.recipe_agenda(recipe.id)
     assert (agenda.trouble, agenda.due_at) == ("", None)
+
+
+@pytest.mark.fault("F25")
+async def test_what_was_listed_empty_once_is_listed_whole_until_it_shows_something(
+    hub, office, database_url
+):
+    await hub.quiet()
+    scope, _ = await agenda_of(hub, "ana")
+    with psycopg.connect(database_url, options="-c search_path=truckroll") as connection:
+        connection.execute("update scope set emptied = 1 where id = %s", [scope])
+    office.rows[0]["Title"] = "Moved"
+    office.save()
+    await hub.now()
+    await hub.quiet()
+    await hub.quiet()
+    assert (await agenda_of(hub, "ana"))[1].emptied == 0
+    assert office.titles("ana") == ["J-1 Moved · Smith"]
 
 
 async def test_a_recipe_that_a_person_runs_just_then_is_settled_after_it(hub, office):

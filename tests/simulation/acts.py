@@ -90,7 +90,7 @@ class Doing:
         at_once(store.make_due(list(store.scopes), at=self.world.now(), whole=whole))
 
     def confirm(self) -> None:
-        if self.process is not None:
+        if self.process is not None and not self.process.stop.is_set():
             self.process.host(confirm(self.process, self.company))
 
     def wipe(self) -> None:

@@ -21,6 +21,7 @@ CALM_SECONDS = 2400.0  # the longest back-off of failures that a life can pile u
 LEFT_ALONE_SECONDS = 7.5 * 3600.0  # the longest that what killed again and again is left alone
 REST_SECONDS = 900.0
 PROBE_SECONDS = 40
+LANDS_SECONDS = 2.1  # the longest that what a dead process sent is under way
 NEWS_SECONDS = 5.0  # until what somebody did last is on its way
 
 
@@ -43,7 +44,7 @@ class Calm:
         if not world.live():
             world.begin()
         away = max(one.paused_until for one in world.live())
-        await asyncio.sleep(max(0.0, away - world.loop.now))
+        await asyncio.sleep(max(LANDS_SECONDS, away - world.loop.now))
         await self._rest(CALM_SECONDS)
         self._agree()
         await self._probe()
@@ -62,8 +63,9 @@ class Calm:
                 raise BrokenError(f"C1: not at rest after {most:g} s: {why}")
             for company in world.companies.values():
                 trouble = company.store.recipe_rows[RECIPE].trouble
-                if world.live() and ("would" in trouble or "shows 0" in trouble):
-                    await confirm(world.live()[0], company, inside=False)
+                staying = [one for one in world.live() if not one.stop.is_set()]
+                if staying and ("would" in trouble or "shows 0" in trouble):
+                    await confirm(staying[0], company, inside=False)
             slowly = world.loop.now - began > BUSY_SECONDS
             (idle if slowly else busy)()
             await asyncio.sleep(10.0 if slowly else 2.0)

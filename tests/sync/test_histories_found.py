@@ -8,6 +8,9 @@ from support.nasty import Nasty, World, event, one
 from truckroll.kit.errors import OutcomeUnknown
 from truckroll.kit.normal import Stored
 from truckroll.model.time import AllDay
+from truckroll.sync.braked import foresee
+from truckroll.sync.job import Report
+from truckroll.sync.run import adopt, carry_out, observe
 
 
 async def test_history_19_the_reply_to_one_field_does_not_agree_with_a_held_edit_of_another():
@@ -237,6 +240,56 @@ async def test_history_32_a_list_that_shows_our_write_before_its_outcome_is_know
     await world.run()
     await world.settle()
     assert one(a)["title"] == one(b)["title"] == "two"
+
+
+WHOLE = ("title", "notes", "when")
+DAY = AllDay(date(2026, 12, 7), date(2026, 12, 8))
+
+
+async def run_with_late(world, put):
+    """One pass; what is put at the source is read after the pass took in what was there before."""
+    job, report = world.job(), Report()
+    await observe(job, report)
+    await adopt(job, "source")
+    await adopt(job, "target")
+    put()
+    await observe(job, report)
+    _, foreseen = await foresee(job, report.waiting)
+    async with world.store.run(1, "apply") as run:
+        how = {"confirmed": 10_000, "hour": timedelta(hours=1)}
+        await carry_out(job, run, report, foreseen, **how)
+
+
+@pytest.mark.fault("AT-04")
+@pytest.mark.parametrize("speaks", [{"title"}, {"title", "notes"}])
+async def test_history_35_a_followers_short_text_that_came_first_does_not_replace_the_sources(
+    speaks,
+):
+    a, b = Nasty("A"), Nasty("B", stores={"notes": Stored(limit=6)})
+    both = frozenset({"source", "target"})
+    rules = {"originates": both, "speaks": speaks, "first": "target", "fields": WHOLE}
+    world = World(a, {"b": b}, **rules)
+    b.put("x", title="one", notes="n27 ri", when=DAY)
+    long = "n22 ring twice at the gate"
+    await run_with_late(world, lambda: a.put("1", title="one", notes=long, when=DAY))
+    await world.settle()
+    assert one(a)["notes"] == long
+    assert world.holds() == ([("lossy_edit", "notes")] if "notes" in speaks else [])
+    assert one(b)["notes"] == ("n27 ri" if "notes" in speaks else "n22 ri")
+
+
+@pytest.mark.fault("AT-07")
+async def test_history_36_what_a_follower_showed_first_goes_to_all_whom_the_source_names():
+    a, b, c = Nasty("A"), Nasty("B"), Nasty("C")
+    both = frozenset({"source", "target"})
+    rules = {"originates": both, "speaks": {"title"}, "per": "people", "fields": WHOLE}
+    world = World(a, {"b": b, "c": c}, **rules)
+    b.put("x", title="one", notes="", when=DAY)
+    crew = ("b", "c")
+    await run_with_late(world, lambda: a.put("1", title="one", notes="", when=DAY, people=crew))
+    await world.run()
+    assert len(a.records) == len(b.records) == 1
+    assert one(c)["title"] == "one"
 
 
 SHOWS = {"notes": Stored(default="none given")}

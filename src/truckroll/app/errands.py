@@ -109,7 +109,9 @@ class Errands:
             if until > now():  # whoever asks: a push does not mend it
                 await store.put_off("scope", scope, at=until)
                 return
-        asked = replace(stored, cursor=None) if agenda.whole else stored
+        # What was shown empty is listed whole until it shows something: only that ends the brake.
+        whole = agenda.whole or agenda.emptied > 0
+        asked = replace(stored, cursor=None) if whole else stored
         calls, began, poll = 0, now(), None
         try:
             hand = await known.hand(recipes[0], stored.account)
@@ -131,7 +133,7 @@ class Errands:
             if is_fenced(error):
                 raise Fenced from error
             report = _unread(stored, error)
-        if agenda.whole and calls:
+        if whole and calls:
             await store.spend(stored.account, now().date(), calls)
         await store.note_reads([report], began=began)
         if not report.error:

@@ -182,6 +182,8 @@ def _originate(work: Work, source: At | None) -> None:
         source = add(work, "source", (place.account, place.scope), "")
     if source is not None and source.state == "unseen":
         make(work, [(source, f"new in {_first_label(work)}")], lambda _: True)
+        if source.end.external_id:  # it was there already, and may be for more places than this
+            work.look_again(work.ctx.now)
 
 
 def _first_label(work: Work) -> str:
