@@ -215,6 +215,14 @@ def _differing(work: Work, at: At, line: Line, value: Value) -> Claim | None:
     want = wanted(work, line)
     how = at.facts.how(line.slot)
     agrees = not isinstance(want, Problem) and same(stored(how, want), at.shown[line.slot])
+    if not agrees and at.end.side == "source" and (origin := _origin(work, line.inputs[0])):
+        teller, its = origin
+        if not its.speaks:
+            return _claim(at, line, value)
+        if first == "target" and teller.facts.how(its.slot).lossy:
+            text = f"{teller.facts.label} may have shortened {_quoted(at.shown[line.slot])}"
+            at.hold(line.slot, FieldHold(reason="lossy_edit", detail=text))
+            return None
     if first == "ask" and not agrees:
         text = (
             f"{at.facts.label} shows {_quoted(at.shown[line.slot])}, and {_quoted(want)} is known"
@@ -227,26 +235,16 @@ def _differing(work: Work, at: At, line: Line, value: Value) -> Claim | None:
             at.hold(line.slot, FieldHold(reason="lossy_edit", detail=text))
             return None
         return _claim(at, line, value)
-    if first == "target" and at.end.side == "source" and not agrees:
-        return _differing_from_origin(work, at, line, value)
     at.settle(line.slot, at.shown[line.slot])
     return None
 
 
-def _differing_from_origin(work: Work, at: At, line: Line, value: Value) -> Claim | None:
-    """Let what a follower told first win over the source only if it may speak and tells all."""
-    field = line.inputs[0]
-    for teller in work.followers:
-        its = next((one for one in teller.lines if one.inputs == (field,)), None)
-        if teller.end.id != work.by.get(field) or its is None:
-            continue
-        if not its.speaks:
-            return _claim(at, line, value)
-        if teller.facts.how(its.slot).lossy:
-            text = f"{teller.facts.label} may have shortened {_quoted(at.shown[line.slot])}"
-            at.hold(line.slot, FieldHold(reason="lossy_edit", detail=text))
-            return None
-    at.settle(line.slot, at.shown[line.slot])
+def _origin(work: Work, field: str) -> tuple[At, Line] | None:
+    """Return the follower that told first what is agreed of a field, and its line for it."""
+    teller = work.by.get(field)
+    for at in work.followers:
+        if at.end.id == teller:
+            return next(((at, one) for one in at.lines if one.inputs == (field,)), None)
     return None
 
 
