@@ -137,19 +137,18 @@ class Company(Chaos):
         if self.sim.now_steady() - self.sim.leapt_at > HOUR / 60:
             self.sim.broken(f"F36: {me.name} writes to {name}, though {row.holder} took over")
 
-    def before_write(self, wild: Wild, act: str, what) -> None:
+    def before_write(self, wild: Wild, act: str, what, looked: float) -> None:
         nasty = wild.nasty
         if act == "remove" and what.id in nasty.records:
             self._brake(wild, what.id)
         elif act == "update" and not (nasty.conditional and nasty.etags):
-            self._overwritten(wild, what)
+            self._overwritten(wild, what, looked)
 
-    def _overwritten(self, wild: Wild, what) -> None:
+    def _overwritten(self, wild: Wild, what, looked: float) -> None:
         """Without a condition, what is typed between the last look and a write is lost.
 
         The window is stated among what each system can do; it is no silent loss of the hub's.
         """
-        looked = wild.looked.get(what.id, -1.0)
         for field in what.fields:
             if self.typed_at.get((wild.name, what.id, field), -1.0) >= looked:
                 self.store.said.append(wild.nasty.records.get(what.id, (0, {}))[1].get(field))

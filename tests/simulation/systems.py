@@ -134,9 +134,10 @@ class Wild:
 
     async def _write(self, act: str, what, session, scope):
         operation = getattr(self.nasty, act)
+        looked = self.looked.get(what.id, -1.0)  # what is read while it is under way comes too late
 
         def land():
-            self.company.before_write(self, act, what)
+            self.company.before_write(self, act, what, looked)
             try:
                 return at_once(operation(session, scope, what))
             finally:
