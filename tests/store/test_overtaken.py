@@ -137,3 +137,16 @@ async def test_after_a_leap_what_failed_and_recipes_are_due_at_once(store):
     assert (await store.scope_agenda(world.source)).due_at == AT
     assert (await store.scope_agenda(world.target)).due_at == later(minutes=4)
     assert (await store.recipe_agenda(world.recipe)).due_at == AT
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_what_was_made_and_is_not_in_a_whole_list_since_is_looked_for(store, listed):
+    world = await make_world(store)
+    (link,) = await world.adopted(seen("1"))
+    await store.watch([world.source, world.target], 1, at=AT, signed_out="sign_in")
+    opened = await world.follower(link)  # it is made there, and somebody deletes it
+    listing = await store.begin_listing(world.target)
+    if listed:
+        await store.finish_listing(world.target, listing, at=later(seconds=2))
+    await world.finish(opened, "done", at=later(seconds=3), **reply("x0", visit(), "w1"))
+    assert await doubted(store, world) is listed

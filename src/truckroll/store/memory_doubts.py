@@ -62,9 +62,12 @@ class MemoryDoubts:
     def _doubted(self, step: Step, outcome: Outcome, began: datetime, at: datetime) -> None:
         """Where a record was observed anew while a call was out, let its scope be read whole."""
         old = self.records.get((step.scope, outcome.external_id or step.external_id))
-        if old is None or outcome.kind not in ("done", "conflict", "gone"):
+        if outcome.kind not in ("done", "conflict", "gone"):
             return
-        if old.state == "gone":
+        if old is None:
+            listed = self.scopes[step.scope].complete_at
+            anew = outcome.shown is not None and listed is not None and listed > began
+        elif old.state == "gone":
             anew = outcome.shown is not None
         elif old.version is None and outcome.version is None:
             anew = old.seen_at is not None and old.seen_at > began

@@ -20,12 +20,19 @@ select nextval('listing')
 update record set listing = %(listing)s where id = any(%(ids)s::bigint[])
 
 -- name: written
--- The records of calls as they are held, and whether they were seen since the call was journalled.
-select w.step, r.scope, r.state = 'gone', r.version, r.fields, r.seen_at > s.opened_at
+-- The records of calls as they are held, and whether they were seen since the call was journalled;
+-- and those that are not held, though their scope was listed whole since: it may be gone again.
+select w.step, e.scope, coalesce(r.state = 'gone', true), r.version, r.fields,
+  r.seen_at > s.opened_at
 from unnest(%(ids)s::bigint[], %(external_ids)s::text[]) w (step, external_id)
 join step s on s.id = w.step
 join link_end e on e.id = s.link_end
-join record r on r.scope = e.scope and r.external_id = w.external_id
+join scope c on c.id = e.scope
+left join lateral (
+  select id, state, version, fields, seen_at from record
+  where scope = e.scope and external_id between w.external_id and w.external_id
+  order by external_id limit 1) r on true
+where r.id is not null or c.complete_at > s.opened_at
 
 -- name: finish_step
 -- The raw form is for those who look the open intent up.
