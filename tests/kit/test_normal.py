@@ -58,6 +58,7 @@ def test_storing_what_is_stored_changes_nothing(how, value):
 @pytest.mark.fault("F35")
 @given(hows, values)
 @example(Stored(as_text=True, omits_empty=True), Address(latitude=1.5))
+@example(Stored(trim=True, lower=True), " <\u0130>")
 def test_what_a_declared_form_makes_of_a_value_is_explained(how, value):
     assert explains(value, stored(how, value)) is not None
 

@@ -135,10 +135,9 @@ def _template(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Ev
     args = event.pop("positional_args", ())
     if isinstance(record, logging.LogRecord):
         event["event"] = str(record.msg)
-        if isinstance(args, tuple):
-            with contextlib.suppress(
-                TypeError
-            ):  # a format for numbers, and a number of a kind of its own
+        # A number of a kind of its own does not come through, and its format is for numbers alone.
+        with contextlib.suppress(TypeError):
+            if isinstance(args, tuple):
                 event["event"] %= tuple(_plain("", one) for one in args)
         if record.exc_info:
             event["exc_info"] = record.exc_info

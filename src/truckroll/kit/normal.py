@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -319,16 +320,21 @@ def _explains_text(sent: str, back: str) -> str | None:
     for name, form in TEXT_FORMS:
         if form(sent, back):
             return name
-    whole, kept = _bare(sent), _bare(back)
-    if whole == kept or (kept and whole.startswith(kept)):
-        return "text form"
+    # What is a tag to one is none to another: small letters may make one of a bracketed word.
+    for whole, kept in product(_bare(sent), _bare(back)):
+        if whole == kept or (kept and whole.startswith(kept)):
+            return "text form"
     return None
 
 
-def _bare(text: str) -> str:
-    """Return what is left of a text when everything that systems change is taken away."""
-    plain = _stored_text(Stored(plain=True, no_emoji=True), text)
-    return unicodedata.normalize("NFD", " ".join(plain.casefold().split()))
+def _bare(text: str) -> tuple[str, str]:
+    """Return what is left of a text without all that systems change, HTML dropped and not."""
+    return _bared(text, plain=True), _bared(text, plain=False)
+
+
+def _bared(text: str, *, plain: bool) -> str:
+    plain_text = _stored_text(Stored(plain=plain, no_emoji=True), text)
+    return unicodedata.normalize("NFD", " ".join(plain_text.casefold().split()))
 
 
 def _explains_list(sent: tuple[str, ...], back: tuple[str, ...]) -> str | None:

@@ -12,8 +12,7 @@ select min(started_at) from (select started_at from run order by id limit 1) r
 with old as (
   select r.id from (
     select id, started_at from run
-    where ended_at is not null
-      and not exists (select from step where run = run.id and open)
+    where not exists (select from step where run = run.id and open)
     order by id limit %(most)s) r
   where r.started_at < %(before)s),
 written as (delete from step where run in (select id from old))
