@@ -190,7 +190,6 @@ async def test_a_brake_stops_the_service_too_and_leaves_one_run(hub, office):
     assert (agenda.trouble, agenda.due_at) == ("", None)
 
 
-@pytest.mark.fault("F25")
 async def test_what_was_listed_empty_once_is_listed_whole_until_it_shows_something(
     hub, office, database_url
 ):

@@ -8,7 +8,7 @@ from functools import partial
 import psycopg
 import pytest
 
-from errands.test_crashes import SEEN, converged, make_old
+from errands.test_crashes import SEEN, make_old
 from errands.test_up import until
 from support.company import row
 from truckroll.app.hub import utc_now
@@ -22,7 +22,7 @@ POINTS = (
     *("note_reads", "note_read", "take_turn", "release", "clamp_due"),
     *("adopt", "start_run", "plan_run", "end_run", "close_run", "recipe_settled"),
 )
-# Not in the life of each process; the deaths of test_crashes.py are at these too.
+# Not in the life of each process, but once or once an hour: nobody is killed at these here.
 SELDOM = (
     "expect",
     "mirror_id",
@@ -37,15 +37,6 @@ SELDOM = (
 )
 
 
-@pytest.mark.fault("F55")
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_process_that_is_killed_where_it_writes_is_followed_by_the_next(
-    office, ups, store, database_url, when
-):
-    await kill_at_each(office, ups, store, database_url, WRITING, when)
-
-
 @pytest.mark.timeout(120)
 async def test_no_commit_on_the_way_of_a_change_is_left_out(office, ups):
     process = ups("--role", "worker", program=("support.dying", "record", "any"))
@@ -57,21 +48,17 @@ async def test_no_commit_on_the_way_of_a_change_is_left_out(office, ups):
     assert set(POINTS) <= points <= {*POINTS, *SELDOM}
 
 
-@pytest.mark.long
 @pytest.mark.fault("F55")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_process_that_is_killed_at_any_commit_is_followed_by_the_next(
-    office, ups, store, database_url, when
+@pytest.mark.parametrize(
+    "points",
+    [pytest.param(WRITING, id="writing"), pytest.param(POINTS, id="any", marks=pytest.mark.long)],
+)
+async def test_a_process_that_is_killed_at_a_commit_is_followed_by_the_next(
+    office, ups, store, database_url, points, when
 ):
-    await kill_at_each(office, ups, store, database_url, POINTS, when)
-
-
-async def kill_at_each(office, ups, store, database_url, points, when):
-    """Kill a process at each point, and let the next one bring everything over.
-
-    Each has a new job and a moved one to write; what came of them is counted at the calendars.
-    """
+    """Each has a new job and a moved one to write; what came is counted at the calendars."""
     (table,) = [one for one in await store.scopes() if one.scope.id == "table"]
     jobs, slowest = 1, 0.0
     for point in points:
@@ -90,7 +77,7 @@ async def kill_at_each(office, ups, store, database_url, points, when):
         code, _, err = await asyncio.to_thread(following.end)
         assert code == 0, (point, err)
         assert not any('"level": "error"' in line for line in err.splitlines()), (point, err)
-        converged(office, jobs)
+        assert shows(office, list(range(1, jobs + 1))), point
     print(f"{len(points)} killed {when} a commit; the next served after {slowest:.2f} s at most")
     assert await store.open_intents(1) == []
     with psycopg.connect(database_url, options="-c search_path=truckroll") as connection:

@@ -23,7 +23,7 @@ async def forget(acme, **after):
     return await journal.forget_old(replace(acme.hub, now=lambda: at))
 
 
-async def codes(acme, ref):
+async def lines(acme, ref):
     (told,) = (await why(acme.hub, ref)).records
     return [line.text for line in told.story]
 
@@ -38,13 +38,13 @@ async def test_an_old_run_is_forgotten_and_of_each_record_the_last_line_stays(
         acme.rows[0]["Title"] = "Moved"
         acme.save()
         second = await acme.apply()
-        whole = await codes(acme, "J-1")
+        whole = await lines(acme, "J-1")
         assert await forget(acme, days=399) == 0
-        assert await codes(acme, "J-1") == whole
+        assert await lines(acme, "J-1") == whole
         assert await forget(acme, days=401) == 2
         assert count(database_url, "run") == count(database_url, "step") == 0
         assert count(database_url, "tally") == 0
-        assert await codes(acme, "J-1") == whole[-1:]
+        assert await lines(acme, "J-1") == whole[-1:]
         for run in (first.run, second.run):
             with pytest.raises(TroubleError, match="kept for 400 days"):
                 await acme.undo(run)
@@ -99,6 +99,6 @@ async def test_many_old_lines_are_walked_through_once_and_the_rest_stays(
                 " select 1, (select min(id) from link), now(), 'x', 'new' from generate_series(1, 5)"
             )
         await forget(acme)
-        texts = await codes(acme, "J-1")
+        texts = await lines(acme, "J-1")
         assert texts.count("old") == 0
         assert texts.count("new") == 5

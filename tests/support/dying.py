@@ -1,7 +1,7 @@
 """The hub's program, killed hard at a commit: `python -m support.dying POINT WHEN WORDS...`.
 
 A point is a method that changes the database, by its name; it is killed `before` its first commit
-(all of it is sent, nothing is kept) or `after` it (all is kept, nobody knows). At the point `record`
+(nothing of it is kept) or `after` it (all is kept, nobody knows). At the point `record`
 nothing is killed, and the points that it comes to are written to standard error.
 """
 

@@ -260,7 +260,7 @@ async def run_with_late(world, put):
         await carry_out(job, run, report, foreseen, **how)
 
 
-@pytest.mark.fault("AT-04")
+@pytest.mark.fault("F35")
 @pytest.mark.parametrize("speaks", [{"title"}, {"title", "notes"}])
 async def test_history_35_a_followers_short_text_that_came_first_does_not_replace_the_sources(
     speaks,
@@ -278,7 +278,6 @@ async def test_history_35_a_followers_short_text_that_came_first_does_not_replac
     assert one(b)["notes"] == ("n27 ri" if "notes" in speaks else "n22 ri")
 
 
-@pytest.mark.fault("AT-07")
 async def test_history_36_what_a_follower_showed_first_goes_to_all_whom_the_source_names():
     a, b, c = Nasty("A"), Nasty("B"), Nasty("C")
     both = frozenset({"source", "target"})

@@ -125,7 +125,7 @@ class Worker:
             with contextlib.suppress(EngineAway):
                 await self._engine.beat()
                 if lost := await self._recovered():
-                    log.warning("took over %s errands from a dead worker", len(lost))
+                    log.warning("errands taken over from dead workers: %s", len(lost))
                     self._ended()
             await asyncio.sleep(BEAT_SECONDS)
 

@@ -215,13 +215,12 @@ def _differing(work: Work, at: At, line: Line, value: Value) -> Claim | None:
     want = wanted(work, line)
     how = at.facts.how(line.slot)
     agrees = not isinstance(want, Problem) and same(stored(how, want), at.shown[line.slot])
-    if not agrees and at.end.side == "source" and (origin := _origin(work, line.inputs[0])):
-        teller, its = origin
+    if not agrees and at.end.side == "source" and (told := _told_first(work, line.inputs[0])):
+        teller, its = told
         if not its.speaks:
             return _claim(at, line, value)
         if first == "target" and teller.facts.how(its.slot).lossy:
-            text = f"{teller.facts.label} may have shortened {_quoted(at.shown[line.slot])}"
-            at.hold(line.slot, FieldHold(reason="lossy_edit", detail=text))
+            _hold_shortened(at, line, by=teller, whole=at.shown[line.slot])
             return None
     if first == "ask" and not agrees:
         text = (
@@ -231,15 +230,19 @@ def _differing(work: Work, at: At, line: Line, value: Value) -> Claim | None:
         return None
     if first == at.end.side and line.speaks and not agrees:
         if how.lossy:
-            text = f"{at.facts.label} may have shortened {_quoted(want)}"
-            at.hold(line.slot, FieldHold(reason="lossy_edit", detail=text))
+            _hold_shortened(at, line, by=at, whole=want)
             return None
         return _claim(at, line, value)
     at.settle(line.slot, at.shown[line.slot])
     return None
 
 
-def _origin(work: Work, field: str) -> tuple[At, Line] | None:
+def _hold_shortened(at: At, line: Line, *, by: At, whole: Value | Problem) -> None:
+    text = f"{by.facts.label} may have shortened {_quoted(whole)}"
+    at.hold(line.slot, FieldHold(reason="lossy_edit", detail=text))
+
+
+def _told_first(work: Work, field: str) -> tuple[At, Line] | None:
     """Return the follower that told first what is agreed of a field, and its line for it."""
     teller = work.by.get(field)
     for at in work.followers:

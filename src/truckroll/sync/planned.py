@@ -74,7 +74,7 @@ async def _decided(job: Job, links: Sequence[Link], ctx: Context) -> list[Decisi
             await job.marked(link.id)
         try:
             decisions += plan([link], ctx)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is this link's alone
+        except Exception as error:  # noqa: BLE001 -- a fault of ours sets one link aside, logged
             await job.stumbled(link, error)
     if job.marked is not None:
         await job.marked(0)
