@@ -1,5 +1,6 @@
 """What fails waits longer each time, concerns nobody else, and is never forgotten."""
 
+import asyncio
 from datetime import timedelta
 
 import psycopg
@@ -7,7 +8,10 @@ import pytest
 
 from support.company import row
 from truckroll.app import errands as app_errands
+from truckroll.errands import worker as errands_worker
+from truckroll.errands.worker import Worker
 from truckroll.kit.errors import RetryLater, SignIn
+from truckroll.store.store import Store
 from truckroll.sync import planned as sync_planned
 from truckroll.sync.plan import plan
 from truckroll.sync.read import ScopeReport
@@ -216,3 +220,31 @@ async def test_a_recipe_that_a_person_runs_just_then_is_settled_after_it(hub, of
     await hub.store.make_recipes_due([recipe.id], at=hub.resident.now())
     await hub.quiet()
     assert office.titles("ana") == ["J-1 Visit 1 · Smith"]
+
+
+async def test_a_database_that_is_away_when_it_is_noted_is_no_fault_of_the_hub(
+    hub, office, monkeypatch, caplog
+):
+    async def goes_away(*_, **__):
+        stop.set()
+        raise psycopg.OperationalError("the connection is lost")
+
+    await hub.tick.once()
+    await hub.one()
+    await hub.tick.once()  # what is to be settled waits
+    stop = asyncio.Event()
+    worker = Worker(hub.engine, hub.errands.registry())
+    monkeypatch.setattr(Store, "recipe_settled", goes_away)
+    await worker.run(stop)
+    said = [
+        (one.levelname, one.getMessage())
+        for one in caplog.records
+        if one.name == errands_worker.log.name
+    ]
+    assert [level for level, _ in said] == ["WARNING"]
+    assert "The database does not answer just now; what was done is kept." in said[0][1]
+    monkeypatch.undo()
+    await hub.quiet()
+    assert office.titles("ana") == ["J-1 Visit 1 · Smith"]
+    (recipe,) = await hub.store.recipes()
+    assert (await hub.store.recipe_agenda(recipe.id)).due_at is None

@@ -18,6 +18,7 @@ from truckroll.app.settling import Settled, settle
 from truckroll.app.systems import connector
 from truckroll.app.trouble import TroubleError
 from truckroll.errands.backoff import FIRST, backoff
+from truckroll.errands.ports import CutShort
 from truckroll.kit import watch
 from truckroll.kit.errors import SignIn, VendorError
 from truckroll.store.trouble import DatabaseTrouble, says_of
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from truckroll.app.installed import Installed
     from truckroll.app.resident import Known, Resident
-    from truckroll.errands.ports import Registry
+    from truckroll.errands.ports import Do, Registry
     from truckroll.store.due import RecipeAgenda, ScopeAgenda
     from truckroll.sync.job import Job
     from truckroll.sync.leases import Held, Terms
@@ -79,8 +80,8 @@ class Errands:
         self._care = Care()
 
     def registry(self) -> Registry:
-        """Return what to do for each kind of errand."""
-        return {"read": self.read, "settle": self.settle}
+        """Return what to do for each kind of errand; raises CutShort where the database is away."""
+        return {"read": _cut_short(self.read), "settle": _cut_short(self.settle)}
 
     async def read(self, tenant: int, scope: int) -> None:
         """Read a scope under its lease, and let its recipes be settled if it brought anything."""
@@ -311,6 +312,18 @@ def _unread(scope: StoredScope, error: Exception) -> ScopeReport:
     code = error.code if isinstance(error, VendorError) else "stumbled"
     says = _sentence(error, scope.scope.title)
     return ScopeReport(scope=scope.id, before=scope.live, error=says, code=code)
+
+
+def _cut_short(errand: Do) -> Do:
+    async def done(tenant: int, about: int) -> None:
+        try:
+            await errand(tenant, about)
+        except Exception as error:
+            if says := says_of(error):
+                raise CutShort(says) from error
+            raise
+
+    return done
 
 
 def _sentence(error: Exception, what: str) -> str:

@@ -40,6 +40,10 @@ class EngineAway(Exception):  # noqa: N818 -- named by what happened
     """The engine does not answer at the moment; try again soon."""
 
 
+class CutShort(Exception):  # noqa: N818 -- named by what happened
+    """What an errand needs was away for a moment; a later errand goes on where it ended."""
+
+
 class Engine(Protocol):
     """Hands errands to workers. One value stands for one worker process.
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from truckroll.errands.ports import BEAT_SECONDS, EngineAway
+from truckroll.errands.ports import BEAT_SECONDS, CutShort, EngineAway
 from truckroll.kit import watch
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class Worker:
             with watch.bound(tenant=taken.errand.tenant, errand=taken.errand.kind):
                 await self._registry[taken.errand.kind](taken.errand.tenant, taken.errand.about)
             well = True
+        except CutShort as error:
+            log.warning("errand %s was cut short: %s", taken.errand.key, error)
         except Exception:
             log.exception("errand %s failed", taken.errand.key)
         finally:
