@@ -25,12 +25,10 @@ async def group(world, at=AT, limit=100):
         after = await world.store.regroup(world.mirror, key, at=at, after=after, limit=limit)
         if not after:
             break
-    scopes = [world.source]
-    while (
-        await world.store.adopt(world.mirror, "source", scopes, at=at, limit=limit, fold=key)
-        == limit
-    ):
-        pass
+    made, scopes = limit, [world.source]
+    while made == limit:
+        how = {"at": at, "limit": limit, "fold": key}
+        made = (await world.store.adopt(world.mirror, "source", scopes, **how)).made
 
 
 async def links(world):

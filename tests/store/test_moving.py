@@ -16,7 +16,9 @@ async def move(world, gone, *items, scope):
     await world.page(Missing(gone), at=later(minutes=1))
     await world.page(*items, scope=scope, at=later(minutes=1))
     both = [world.source, scope]
-    return await world.store.adopt(world.mirror, "source", both, at=later(minutes=1), limit=9)
+    return (
+        await world.store.adopt(world.mirror, "source", both, at=later(minutes=1), limit=9)
+    ).made
 
 
 async def moved_by(store, **by):
@@ -92,7 +94,7 @@ async def test_records_with_the_mark_of_a_link_are_the_hubs_own(store):
     world = await make_world(store)
     (link,) = await world.synced()
     await world.page(seen("mine", mark=link.key), seen("theirs", mark="0" * 16), scope=world.target)
-    made = await store.adopt(world.mirror, "target", [world.target], at=AT, limit=9)
+    made = (await store.adopt(world.mirror, "target", [world.target], at=AT, limit=9)).made
     assert made == 1
     (new,) = [one for one in await world.due() if one.id != link.id]
     assert [end.external_id for end in new.ends] == ["theirs"]

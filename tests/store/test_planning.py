@@ -45,8 +45,8 @@ async def test_each_mirror_adopts_for_itself(store):
     await world.page(seen("1"))
     other = await store.mirror_id(world.recipe, "other")
     assert await world.adopt() == 1
-    assert await store.adopt(other, "source", [world.source], at=AT, limit=9) == 1
-    assert await store.adopt(other, "source", [world.source], at=AT, limit=9) == 0
+    assert (await store.adopt(other, "source", [world.source], at=AT, limit=9)).made == 1
+    assert (await store.adopt(other, "source", [world.source], at=AT, limit=9)).made == 0
 
 
 @pytest.mark.fault("AT-13")

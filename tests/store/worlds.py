@@ -58,7 +58,8 @@ class World:
         )
 
     async def adopt(self, at=AT, limit=100):
-        return await self.store.adopt(self.mirror, "source", [self.source], at=at, limit=limit)
+        of = [self.source]
+        return (await self.store.adopt(self.mirror, "source", of, at=at, limit=limit)).made
 
     async def due(self, at=AT, **more):
         more = {"after": 0, "limit": 100, **more}

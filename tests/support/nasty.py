@@ -333,7 +333,7 @@ class World:
         job = self.job()
         report = Report()
         await observe(job, report)
-        await adopt(job, "source")
+        report.left = await adopt(job, "source")
         tally, foreseen = await foresee(job, report.waiting)
         answer = {"confirmed": confirmed, "hour": timedelta(hours=1)}
         report.stops = await check(job, report, tally, **answer)

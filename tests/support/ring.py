@@ -149,14 +149,10 @@ class AtServer(Place):
 
 @dataclass
 class Ring:
-    """ServiceTitan → a technician's Google calendar ⇄ one server ⇄ another ⇄ that calendar.
-
-    With `adds` people also make events of their own.
-    """
+    """ServiceTitan → a technician's Google calendar ⇄ one server ⇄ another ⇄ that calendar."""
 
     office: Office
     places: list[Place]
-    adds: bool = True
     number: int = 0
     edits: Counter = field(default_factory=Counter)
     did: list[str] = field(default_factory=list)
@@ -226,7 +222,7 @@ class Ring:
         self.edits[place.account] += 1
         key = chance.choice(sorted(events))
         event = events[key]
-        act = chance.choices(("title", "when", "place", "notes", "add"), (3, 4, 2, 3, self.adds))[0]
+        act = chance.choices(("title", "when", "place", "notes", "add"), (3, 4, 2, 3, 1))[0]
         self.did.append(f"{act} of {event['title']!r} in {place.account} ({self.number})")
         if act == "add":
             begin = event["begin"] + timedelta(minutes=15 * self.number)

@@ -1,6 +1,6 @@
 """Matching before every Create: sure, several, foreign, and what stood there before."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -129,6 +129,45 @@ async def test_a_source_that_may_not_originate_is_matched_but_never_made():
     a.put("2", title="No heat", when=DAY)
     await world.settle()
     assert b.show() == {"x": {"title": "Leak", "notes": "new", "when": DAY}}
+
+
+@pytest.mark.parametrize("made_in", ["A", "B"])
+@pytest.mark.parametrize("seconds", [0, 20])
+async def test_what_comes_another_way_to_where_a_link_waits_to_make_it_is_taken_by_that(
+    made_in, seconds
+):
+    """As a ring of recipes does it: what one of them puts off comes round by the others."""
+    a, b, world = world_of(originates=frozenset({"source", "target"}))
+    here, there = (a, b) if made_in == "A" else (b, a)
+    here.put("1", title="Leak", when=DAY)
+    there.fails = ["before"]
+    await world.run()
+    assert not there.records
+    there.put("2", title="leak", when=DAY)
+    there.put("3", title="No heat", when=DAY)
+    world.at += timedelta(seconds=seconds)
+    await world.settle()
+    assert [sorted(one["title"].lower() for one in side.show().values()) for side in (a, b)] == [
+        ["leak", "no heat"],
+        ["leak", "no heat"],
+    ]
+
+
+async def test_what_several_may_be_is_kept_back_until_one_is_left():
+    a, b, world = world_of(originates=frozenset({"source", "target"}))
+    b.put("1", title="Leak", when=DAY)
+    a.fails = ["before"]
+    await world.run()
+    a.put("2", title="Leak", when=DAY)
+    a.put("3", title="Leak", when=DAY)
+    report = await world.run()
+    assert [h.reason for one in report.decisions for h in one.holds] == ["ambiguous"]
+    await world.settle()
+    assert (len(a.records), len(b.records)) == (2, 1)
+    a.drop("3")
+    world.at += timedelta(hours=2)
+    await world.settle()
+    assert (list(a.records), list(b.records)) == (["2"], ["1"])
 
 
 async def test_what_was_let_go_is_held_ended_before():

@@ -75,7 +75,7 @@ async def settle(
     job = replace(job, stumbled=partial(_stumbled, hub, stumbles))
     report = Report(scopes=_as_read(job, agendas))
     await recover(job)
-    await adopt(job, "source")
+    report.left = await adopt(job, "source")
     tally, foreseen = await foresee(job, report.waiting)
     writes = bool(tally.writes) or "target" in job.originates
     if writes:

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from psycopg import AsyncCursor
 
+from truckroll.model.records import decode_fields
 from truckroll.store.base import Row, Statements
 from truckroll.store.folding import KEY_BYTES, adopt_folded
-from truckroll.store.links import SQL
+from truckroll.store.links import SQL, decode_holds
 from truckroll.store.story import write_story
+from truckroll.sync.match import AMBIGUOUS, key_of
 from truckroll.sync.ports import FoldKey
 from truckroll.sync.types import Note
 
@@ -42,11 +44,12 @@ async def adopt_in_scope(
     at: datetime,
     limit: int,
     fold: FoldKey | None = None,
-) -> tuple[int, bool]:
+    match: tuple[str, ...] = (),
+) -> tuple[int, int, bool]:
     """Adopt among the next `limit` arrivals of a scope, and those passed over before.
 
-    With `fold` no record is one that moved: it comes to the link of its key anyway.
-    Returns how many were adopted, and whether there may be more arrivals.
+    With `fold` no record is one that moved or is awaited: it comes to the link of its key anyway.
+    Returns how many were adopted, how many left to links, and whether there may be more arrivals.
     """
     place = {"mirror": mirror, "scope": scope, "side": side, "at": at}
     locked = await cursor.ask(SQL["adoption"], place)
@@ -58,12 +61,17 @@ async def adopt_in_scope(
         await cursor.execute(_query("passed_over"), {**place, "again": again})
         passed_over = [_Arrival(*row) async for row in cursor]
     if not fresh and not passed_over:
-        return 0, False
+        return 0, 0, False
     seen = {one.id: one for one in (*passed_over, *fresh)}
     free = [one for one in seen.values() if one.free]
     moved = await _moved(cursor, free, place) if side == "source" and not fold else set()
-    waiting = [one.id for one in free if one.marked and one.id not in moved]
-    taken = [one for one in free if not one.marked and one.id not in moved]
+    free = [one for one in free if one.id not in moved]
+    unmarked = [one.id for one in free if not one.marked]
+    awaited: set[int] = set()
+    if match and unmarked and not fold:
+        awaited = await _awaited(cursor, unmarked, set(again), match, place)
+    waiting = [one.id for one in free if one.marked or one.id in awaited]
+    taken = [one for one in free if not one.marked and one.id not in awaited]
     if fresh or waiting != again:
         arrived = fresh[-1].arrived if fresh else after
         await cursor.execute(SQL["move_adoption"], {**place, "arrived": arrived, "again": waiting})
@@ -71,11 +79,41 @@ async def adopt_in_scope(
         await adopt_folded(cursor, mirror, [one.id for one in taken], fold, at)
     elif taken:
         await _link(cursor, taken, place)
-    return len(taken) + len(moved), len(fresh) == limit
+    return len(taken) + len(moved), len(awaited), len(fresh) == limit
 
 
 def _query(name: str) -> bytes:
     return SQL[name].replace(b"{arrival}", _ARRIVAL)
+
+
+async def _awaited(
+    cursor: AsyncCursor[Row],
+    asked: Sequence[int],
+    again: set[int],
+    match: tuple[str, ...],
+    place: dict[str, Any],
+) -> set[int]:
+    """Return the records that links may be about to make; these are due, and match them first.
+
+    A record that was passed over for this before is awaited only as long as its link is due, or
+    is held because several may be it.
+    """
+    await cursor.execute(SQL["awaited"], {**place, "records": list(asked)})
+    found = [
+        (record, link)
+        for record, fields, link, due, holds, shown in await cursor.fetchall()
+        if (
+            due
+            or record not in again
+            or any(one.hold.reason == AMBIGUOUS for one in decode_holds(holds))
+        )
+        and (key := key_of(decode_fields(fields), match)) is not None
+        and key == key_of(decode_fields(shown), match)
+    ]
+    stirred = sorted({link for record, link in found if record not in again})
+    if stirred:
+        await cursor.execute(SQL["stir"], {**place, "links": stirred})
+    return {record for record, _ in found}
 
 
 async def _link(cursor: AsyncCursor[Row], taken: Sequence[_Arrival], place: dict[str, Any]) -> None:
@@ -110,7 +148,8 @@ async def _moved(
         one = asked[record]
         to = {"account": one.account, "external_id": one.external_id, "record": record, "end": end}
         await cursor.execute(SQL["move_end"], {**place, **to})
-        await cursor.execute(SQL["move_link"], {**place, "link": link})
+    if links:
+        await cursor.execute(SQL["stir"], {**place, "links": sorted(links)})
     note = Note(code="moved", text="it was moved, and keeps its identity")
     await write_story(cursor, [(link, note) for link in sorted(links)], 0, place["at"])
     return given

@@ -13,12 +13,12 @@ import msgspec
 
 from truckroll.kit.contract import Missing, Page, Scope, Seen, Unreadable
 from truckroll.model.records import KINDS, Fields, same
+from truckroll.store.memory_adopting import MemoryAdopting
 from truckroll.store.memory_doubts import MemoryDoubts
-from truckroll.store.memory_folding import MemoryFolding
 from truckroll.store.memory_leases import MemoryLeases
 from truckroll.store.observe import known_after
-from truckroll.sync.ports import Counts, FoldKey, OpenStep, PageResult, StoredScope
-from truckroll.sync.types import Decision, End, Link, Outcome, RecordRow, Step
+from truckroll.sync.ports import Counts, OpenStep, PageResult, StoredScope
+from truckroll.sync.types import Decision, End, Hold, Link, Outcome, RecordRow, Step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,7 +28,7 @@ REMOVALS = ("delete", "cancel", "unlink")
 _MOVING = {"shown", "version", "seen_order", "changed", "seen_at", "gone_at"}
 
 
-class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
+class MemoryStore(MemoryAdopting, MemoryLeases, MemoryDoubts):
     """Holds scopes, records, links, steps and the story in plain dictionaries."""
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
         self.mirror_of: dict[int, int] = {}
         self.steps: dict[int, tuple[int, Step, Outcome | None, datetime]] = {}
         self.story: list[tuple[int, str, str]] = []
+        self.held: dict[int, tuple[Hold, ...]] = {}
         self.runs: dict[int, Mapping[str, Any]] = {}
         self.hurried: set[int] = set()
         self._ids = itertools.count(1)
@@ -202,107 +203,8 @@ class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
                     self.hurried.add(link.id)
                     self._save(msgspec.structs.replace(link, look_at=at))
 
-    def _loaded(self, link: Link) -> Link:
-        return msgspec.structs.replace(link, ends=tuple(self._end(end) for end in link.ends))
-
-    def _end(self, end: End) -> End:
-        record = self.records.get((end.scope, end.external_id)) if end.external_id else None
-        if record is None:
-            return end
-        state = end.state
-        if state in ("live", "gone", "unreadable", "unseen"):
-            state = record.state
-        return msgspec.structs.replace(
-            end,
-            state=state,
-            version=record.version,
-            owned=record.owned,
-            shown=record.fields,
-            seen_order=record.seen_order,
-            changed=record.changed,
-            seen_at=record.seen_at,
-            gone_at=record.gone_at,
-            series=record.series,
-            removed_by_hub=(end.removed_by_hub and record.state != "live")
-            or (end.removed_by_hub and end.state == "released"),
-        )
-
-    def _linked(self, mirror: int) -> dict[tuple[int, str], list[tuple[Link, End]]]:
-        linked: dict[tuple[int, str], list[tuple[Link, End]]] = {}
-        for link in self.link_rows.values():
-            for end in link.ends if self.mirror_of[link.id] == mirror else ():
-                if end.external_id:
-                    linked.setdefault((end.scope, end.external_id), []).append((link, end))
-        return linked
-
-    async def adopt(
-        self,
-        mirror: int,
-        side: str,
-        scopes: Sequence[int],
-        *,
-        at: datetime,
-        limit: int,
-        fold: FoldKey | None = None,
-    ) -> int:
-        made = 0
-        keys = {one.key for one in self.link_rows.values() if self.mirror_of[one.id] == mirror}
-        for record in await self.unlinked(mirror, scopes, limit=limit):
-            if fold is None and side == "source" and self._moved(mirror, record, at):
-                made += 1
-                continue
-            if record.mark in keys:
-                continue
-            self._house(mirror, side, record, fold(record.fields) if fold else "", at)
-            made += 1
-        return made
-
-    def _moved(self, mirror: int, record: RecordRow, at: datetime) -> bool:
-        """Give a moved source record to the link of the one that it was; tell whether it was."""
-        for link in [self._loaded(one) for one in self.link_rows.values()]:
-            if self.mirror_of[link.id] != mirror or link.state == "ended":
-                continue
-            sources = [end for end in link.ends if end.side == "source"]
-            old = max(sources, key=lambda end: end.generation, default=None)
-            if old is None or old.state != "gone" or old.removed_by_hub or old.decided:
-                continue
-            if not (record.mark == link.key or (record.series and record.series == old.series)):
-                continue
-            end = msgspec.structs.replace(
-                old,
-                id=next(self._ids),
-                account=record.account,
-                scope=record.scope,
-                external_id=record.external_id,
-                generation=old.generation + 1,
-                state="live",
-                holds={},
-                open=False,
-            )
-            ends = (*link.ends, end)
-            self._save(msgspec.structs.replace(self.link_rows[link.id], ends=ends, look_at=at))
-            self.story.append((link.id, "moved", "it was moved, and keeps its identity"))
-            return True
-        return False
-
     async def links(self, ids: Sequence[int]) -> list[Link]:
         return [self._loaded(self.link_rows[id_]) for id_ in ids if id_ in self.link_rows]
-
-    async def unlinked(
-        self, mirror: int, scopes: Sequence[int], *, after: int = 0, limit: int
-    ) -> list[RecordRow]:
-        """Return live, owned records of these scopes that no link of the mirror has, by id."""
-        linked = self._linked(mirror)
-        free = [
-            one
-            for one in self.records.values()
-            if one.scope in scopes
-            and one.id > after
-            and one.state == "live"
-            and one.owned
-            and (one.scope, one.external_id) not in linked
-        ]
-        return sorted(free, key=lambda one: one.id)[:limit]
 
     async def due(
         self, mirror: int, *, at: datetime, after: int, limit: int, everything: bool = False
@@ -344,6 +246,7 @@ class MemoryStore(MemoryFolding, MemoryLeases, MemoryDoubts):
             if stored.row != link.row:
                 continue
             self.hurried.discard(link.id)
+            self.held[link.id] = decision.holds
             ids = {end.id: end.id if end.id > 0 else next(self._ids) for end in link.ends}
             ends = tuple(msgspec.structs.replace(end, id=ids[end.id]) for end in link.ends)
             by = {name: ids.get(end, end) for name, end in link.by.items()}

@@ -12,7 +12,7 @@ from truckroll.store.base import RECORD, Base, Row, Statements, record_row, retr
 from truckroll.store.folding import regroup_due
 from truckroll.store.links import LINK, SQL, encode_holds, end_row, link_row, whole_links
 from truckroll.store.story import write_story
-from truckroll.sync.ports import FoldKey, OpenStep
+from truckroll.sync.ports import Adopted, FoldKey, OpenStep
 from truckroll.sync.types import Decision, Link, RecordRow, Step
 
 
@@ -42,25 +42,27 @@ class PlanningStore(Base):
         at: datetime,
         limit: int,
         fold: FoldKey | None = None,
-    ) -> int:
+        match: tuple[str, ...] = (),
+    ) -> Adopted:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
         A record that appeared, came back, or became ours is looked at once, one with the mark
         of a link of the mirror again each time: it is the hub's, or that link's record, moved.
         The cost is that of the records since the last call. With `fold`, records of one key
-        share a link. Returns how many records were adopted.
+        share a link. With `match`, what a link may be about to make is left to it until it was
+        planned.
         """
-        made = 0
+        made = left = 0
         async with self._transaction(durable=False, fenced=True) as cursor:
             for scope in sorted(set(scopes)):
                 while made < limit:
-                    new, more = await adopt_in_scope(
-                        cursor, mirror, side, scope, at, limit - made, fold
+                    new, passed, more = await adopt_in_scope(
+                        cursor, mirror, side, scope, at, limit - made, fold, match
                     )
-                    made += new
+                    made, left = made + new, left + passed
                     if not more:
                         break
-        return made
+        return Adopted(made, left)
 
     @retried
     async def regroup(

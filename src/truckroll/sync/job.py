@@ -67,7 +67,7 @@ class Report:
 
     `stopped_accounts` were left alone, with the reason; those in `signed_out` need a sign-in.
     `due_since` is when the links became due whose writes are on their way. `cut` says that the
-    rest waits for another run.
+    rest waits for another run, `left` that records were left to links to be matched with.
     """
 
     scopes: list[ScopeReport] = field(default_factory=list)
@@ -81,6 +81,7 @@ class Report:
     signed_out: frozenset[int] = frozenset()
     due_since: dict[int, datetime | None] = field(default_factory=dict)
     cut: bool = False
+    left: bool = False
 
     @property
     def waiting(self) -> frozenset[int]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from truckroll.sync.types import RecordRow
 
 Key = tuple[str, ...]
+AMBIGUOUS = "ambiguous"  # held: several records may be it, and nobody else takes them
 
 
 def key_of(fields: Mapping[str, object], names: tuple[str, ...]) -> Key | None:

@@ -12,6 +12,7 @@ from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.model.time import Timed, wall
 from truckroll.recipes.mirror import Problem
 from truckroll.sync.context import NO_MATCH
+from truckroll.sync.match import AMBIGUOUS
 from truckroll.sync.merge import STEADY, merge
 from truckroll.sync.reply import refused_before
 from truckroll.sync.types import PERSON, FieldHold, Hold, Op, Step
@@ -157,7 +158,7 @@ def _hold_match(work: Work, at: At, found: Match) -> None:
             as_text(one.fields.get("title")) or one.external_id for one in found.several
         )
         text = f"several records in {label} may be it: {names}"
-        reason = "ambiguous"
+        reason = AMBIGUOUS
     work.holds.append(Hold(reason=reason, detail=text, end=at.end.id))
     work.look_again(work.ctx.now + MATCH_AGAIN)
 

@@ -7,7 +7,7 @@ transaction unless it says otherwise. All instants are aware UTC.
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -112,6 +112,13 @@ class Reading(Protocol):
         ...
 
 
+class Adopted(NamedTuple):
+    """How many records got a link, and how many were left to links that may make the same."""
+
+    made: int
+    left: int
+
+
 class Planning(Protocol):
     """Links in bounded batches, and what the planner decided about them."""
 
@@ -124,7 +131,8 @@ class Planning(Protocol):
         at: datetime,
         limit: int,
         fold: FoldKey | None = None,
-    ) -> int:
+        match: tuple[str, ...] = (),
+    ) -> Adopted:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
         A source record that carries the series or mark of another whose link lives on while it is
@@ -132,9 +140,14 @@ class Planning(Protocol):
         weighed at the old one, and becomes due. All others get a new link.
 
         Each new link gets one end of `side` for the record (`given`, `base` empty), `key` = a
-        random text of 16 hex digits, and is due. Only records with `owned` true. Returns how
-        many. Not adopted are records whose end in this mirror is released or belongs to an ended
-        link, and those that carry the mark of any link of the mirror: the hub made them.
+        random text of 16 hex digits, and is due. Only records with `owned` true. Not adopted are
+        records whose end in this mirror is released or belongs to an ended link, and those that
+        carry the mark of any link of the mirror: the hub made them.
+
+        With `match`, the names of the match fields, nor what equals in these a record of the other
+        side whose living link, not held, has nothing in this scope and may be about to make it.
+        That link becomes due, so that it is matched first (SYNC §8); once it was planned without
+        taking the record, nor held it as one of several, the record is adopted.
         """
         ...
 

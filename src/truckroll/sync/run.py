@@ -18,6 +18,7 @@ from truckroll.sync.job import BATCH
 from truckroll.sync.leases import holding
 from truckroll.sync.perform import Performer, look_up
 from truckroll.sync.planned import planned
+from truckroll.sync.ports import Adopted
 from truckroll.sync.read import ScopeReport, read_scope
 from truckroll.sync.side_by_side import perform_one_by_one, perform_together
 from truckroll.sync.undo import Done, plan_undo
@@ -101,8 +102,11 @@ async def recover(job: Job) -> None:
         await job.store.finish(0, outcomes, at=job.now())
 
 
-async def adopt(job: Job, side: str) -> None:
-    """Make links for the records of a side that have none, and bring folded ones together."""
+async def adopt(job: Job, side: str) -> bool:
+    """Make links for the records of a side that have none, and bring folded ones together.
+
+    Tells whether some were left to links that may be about to make them.
+    """
     store, now = job.store, job.now()
     ids = [scope.id for scope in (job.sources if side == "source" else job.targets)]
     after = 0
@@ -110,9 +114,13 @@ async def adopt(job: Job, side: str) -> None:
         after = await store.regroup(job.mirror, job.fold, at=now, after=after, limit=BATCH)
         if not after:
             break
-    adopt_more = partial(store.adopt, job.mirror, side, ids, at=now, limit=BATCH, fold=job.fold)
-    while await adopt_more() == BATCH:
-        pass
+    # Where followers originate, the same may come from both sides: here, and made by a link.
+    match = job.match_names if "target" in job.originates else ()
+    adopt_some = partial(store.adopt, job.mirror, side, ids, match=match)
+    adopted = Adopted(BATCH, 0)
+    while adopted.made == BATCH:
+        adopted = await adopt_some(at=now, limit=BATCH, fold=job.fold)
+    return adopted.left > 0
 
 
 async def carry_out(
@@ -146,8 +154,12 @@ async def carry_out(
     if await _round(performer, job, run, report, foreseen):
         await go_on(ROUNDS - 1)
     if "target" in job.originates and not (report.cut or report.stops):
-        await adopt(job, "target")
+        report.left |= await adopt(job, "target")
         await go_on(ROUNDS)
+        if report.left:  # what none of these links took is new after all
+            await adopt(job, "source")
+            await adopt(job, "target")
+            await go_on(ROUNDS)
     stopped = performer.stopped
     report.stopped_accounts = {key: error.says for key, error in stopped.items()}
     report.signed_out = frozenset(k for k, error in stopped.items() if isinstance(error, SignIn))

@@ -44,16 +44,37 @@ where l.state = 'live' and g.state = 'gone' and o.state <> 'released'
   and not o.removed_by_hub and o.decided = '' and (l.key = r.mark or g.series = r.series)
 order by wanted.n, f.link
 
+-- name: awaited
+-- Per record the links that have nothing in its scope yet and may be about to make it there: a
+-- record of theirs on the other side has its coarse key. What is held makes nothing.
+select r.id, r.fields, f.link, f.due, f.holds, g.fields
+from unnest(%(records)s::bigint[]) wanted (id)
+cross join lateral (
+  select id, coarse, fields from record where record.id = wanted.id limit 1) r
+join record g on g.coarse = r.coarse and g.scope + 0 <> %(scope)s and g.state = 'live'
+cross join lateral (
+  select e.link, l.due or l.look_at <= %(at)s as due, l.holds from link_end e
+  join link l on l.id = e.link
+  where e.record = g.id and e.mirror = %(mirror)s and e.side <> %(side)s and e.state = 'live'
+    and l.state = 'live' and coalesce(l.hold, '') = ''
+    and not exists (select from link_end w
+      where w.link = e.link and w.scope = %(scope)s and w.record is not null)
+    and (exists (select from link_end w
+        where w.link = e.link and w.scope = %(scope)s and w.state = 'unseen')
+      or not exists (select from link_end w
+        where w.link = e.link and w.side = %(side)s and w.record is not null))
+  limit 1) f
+
+-- name: stir
+update link set row = row + 1, look_at = %(at)s, due = true, touched = touched + 1
+where id = any(%(links)s::bigint[])
+
 -- name: move_end
 insert into link_end (link, mirror, side, account, scope, external_id, key, generation, state,
   record, base, given)
 select e.link, e.mirror, e.side, %(account)s, %(scope)s, %(external_id)s, e.key, e.generation + 1,
   'live', %(record)s, e.base, e.given
 from link_end e where e.id = %(end)s
-
--- name: move_link
-update link set row = row + 1, look_at = %(at)s, due = true, touched = touched + 1
-where id = %(link)s
 
 -- name: new_links
 insert into link (mirror, key, look_at, due)
