@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from truckroll.sync.perform import anyway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -50,7 +51,7 @@ class Job:
     budget: int | None = None
     fold: FoldKey | None = None
     slots: Slots | None = None
-    guard: Guard = contextlib.nullcontext
+    guard: Guard = anyway
     stumbled: Callable[[Link, Exception], Awaitable[None]] | None = None
     marked: Callable[[int], Awaitable[None]] | None = None
     enough: Callable[[], Awaitable[bool]] | None = None

@@ -74,16 +74,22 @@ class Held:
         for call in self._calls:
             call.reschedule(asyncio.get_running_loop().time())
 
-    @asynccontextmanager
-    async def call(self) -> AsyncIterator[None]:
-        """Let a call to a system be made within what remains of the leases; raises Fenced."""
+    def _look(self) -> None:
         if self.remainder <= 0:
             raise Fenced
+
+    @asynccontextmanager
+    async def call(self) -> AsyncIterator[Callable[[], None]]:
+        """Let a write to a system be made within what remains of the leases; raises Fenced.
+
+        Gives what looks again, and raises the same: before the later ones of several calls.
+        """
+        self._look()
         try:
             async with asyncio.timeout(self.remainder) as limit:
                 self._calls.add(limit)
                 try:
-                    yield
+                    yield self._look
                 finally:
                     self._calls.discard(limit)
         except TimeoutError:

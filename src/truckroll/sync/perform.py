@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from truckroll.sync.ports import OpenStep, Performing, Slots
 
     Clock = Callable[[], datetime]
-    Guard = Callable[[], contextlib.AbstractAsyncContextManager[None]]
+    Look = Callable[[], None]
+    Guard = Callable[[], contextlib.AbstractAsyncContextManager[Look]]
 
 FLUSH_AT = 128
 UNANSWERED = 5
@@ -70,6 +71,11 @@ class Hand(msgspec.Struct, frozen=True):
     session: Session
     resource: Resource
     label: str
+
+
+def anyway() -> contextlib.AbstractAsyncContextManager[Look]:
+    """Return a guard that lets every call be made."""
+    return contextlib.nullcontext(lambda: None)
 
 
 class Performer:
@@ -95,7 +101,7 @@ class Performer:
         *,
         now: Callable[[], datetime],
         progress: Callable[[Outcome, OpenStep], None] | None = None,
-        guard: Guard = contextlib.nullcontext,
+        guard: Guard = anyway,
         isolate: bool = False,
         slots: Slots | None = None,
     ) -> None:
@@ -156,9 +162,9 @@ class Performer:
         try:
             step = opened.step
             span = watch.span("write", account=step.account, link=step.link, step=opened.id)
-            async with self._guard():
+            async with self._guard() as look:
                 with span, lane(step.scope):
-                    outcome = await perform_step(hand, scope, opened, now=self._now)
+                    outcome = await perform_step(hand, scope, opened, now=self._now, look=look)
         except (SignIn, GiveUp, StartOver) as error:
             self._stopped[opened.step.account] = error
             return self._later(opened, error.says)
@@ -216,11 +222,17 @@ class Performer:
 
 
 async def perform_step(
-    hand: Hand, scope: Scope, opened: OpenStep, *, now: Callable[[], datetime]
+    hand: Hand,
+    scope: Scope,
+    opened: OpenStep,
+    *,
+    now: Callable[[], datetime],
+    look: Look = lambda: None,
 ) -> Outcome:
     """Carry out one intent and return how it ended.
 
-    Raises SignIn and GiveUp, which concern the whole account; the intent was then not done.
+    Raises SignIn and GiveUp, which concern the whole account; the intent was then not done. So it
+    was where `look` raises, which is asked again where the write is not the first call.
     """
     step = opened.step
     try:
@@ -228,7 +240,7 @@ async def perform_step(
             return await _create(hand, scope, opened, now)
         if _removes(step):
             return await _remove(hand, scope, opened)
-        return await _update(hand, scope, opened, now)
+        return await _update(hand, scope, opened, now, look)
     except Replan as error:
         return await _observed(hand, scope, opened, error.says)
     except Gone as error:
@@ -266,12 +278,13 @@ async def _create(hand: Hand, scope: Scope, opened: OpenStep, now: Clock) -> Out
     return await _done(hand, scope, opened, reply, now)
 
 
-async def _update(hand: Hand, scope: Scope, opened: OpenStep, now: Clock) -> Outcome:
+async def _update(hand: Hand, scope: Scope, opened: OpenStep, now: Clock, look: Look) -> Outcome:
     step, resource = opened.step, hand.resource
     write = resource.cancel if step.op == "cancel" else resource.update
     assert write is not None
     if not resource.conditional:
         await _unchanged_since(hand, scope, step.external_id, step.before, step.fields)
+        look()
     change = Change(
         id=step.external_id,
         version=step.version,
