@@ -291,6 +291,19 @@ async def test_history_36_what_a_follower_showed_first_goes_to_all_whom_the_sour
     assert one(c)["title"] == "one"
 
 
+async def test_history_37_a_visit_of_another_takes_nobodys_own_event():
+    a, b, c = Nasty("A"), Nasty("B"), Nasty("C")
+    both = frozenset({"source", "target"})
+    world = World(a, {"b": b, "c": c}, originates=both, per="people", fields=WHOLE)
+    b.put("x", title="one", notes="", when=DAY)
+    await run_with_late(world, lambda: a.put("1", title="one", notes="", when=DAY, people=("c",)))
+    await world.run()
+    await world.run()
+    assert one(b)["title"] == one(c)["title"] == "one"
+    assert event(b) == "x"
+    assert len(a.records) == 2
+
+
 SHOWS = {"notes": Stored(default="none given")}
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from truckroll.sync.context import Match
+    from truckroll.sync.types import RecordRow
     from truckroll.sync.work import At, Work
 
 CHURN_HOLDS = timedelta(hours=1)
@@ -86,6 +87,8 @@ def make(work: Work, wanted_ends: Sequence[tuple[At, str]], may: Callable[[At], 
         match = work.ctx.match(work.link.key, at.end.scope, whole)
         if match.sure is not None and (match.sure.mark, match.sure.external_id) in own:
             match = NO_MATCH
+        if match.sure is not None and at.end.side == "source" and _is_for_others(work, match.sure):
+            match = NO_MATCH
         if match.sure is not None and not match.before:
             attach(work, at, match)
             found = True
@@ -105,6 +108,19 @@ def make(work: Work, wanted_ends: Sequence[tuple[At, str]], may: Callable[[At], 
     for at, reason, shown in making:
         at.dirty = True
         _plan(work, at, build(work, at, "create", shown, shown, reason))
+
+
+def _is_for_others(work: Work, record: RecordRow) -> bool:
+    """Tell whether a source record names people, and none who shows what it would be matched with.
+
+    Matched, that would be taken from whoever made it.
+    """
+    people = record.fields.get(work.ctx.mirror.per) if work.ctx.mirror.per else None
+    if not isinstance(people, tuple):
+        return False
+    here = {(at.end.account, at.end.scope) for at in work.followers if at.state == "live"}
+    known = [places for places in map(work.ctx.people, people) if not isinstance(places, Problem)]
+    return not any((place.account, place.scope) in here for places in known for place in places)
 
 
 def _drop(work: Work, at: At) -> None:
