@@ -90,3 +90,39 @@ async def test_a_split_loses_and_doubles_no_visit_and_the_past_keeps_its_event(
         assert len(visits(server, "ana")) == WEEKS - 2
         again = await passes.apply(acme.hub, "calendar-to-calendar")
         assert (again.writes, again.held) == (0, 0), brief(again)
+
+
+def with_mark_of(event: str, copied: str) -> str:
+    """As many apps do it: what they copy keeps the properties that they do not know."""
+    (mark,) = (line for line in copied.splitlines() if line.startswith("X-TRUCKROLL-LINK"))
+    return event.replace("SUMMARY:weekly\n", f"SUMMARY:weekly\n{mark}\n", 1)
+
+
+@pytest.mark.behaviour("CAL-7")
+@pytest.mark.fault("AT-08")
+async def test_a_split_on_the_other_side_that_copies_the_mark_comes_back_whole(
+    store, tmp_path, fresh_radicale
+):
+    server = fresh_radicale
+    server.make_calendar("src")
+    async with company(store, tmp_path, server, "Ana") as acme:
+        text = builtin()["calendar-to-calendar"]
+        await accounts.refresh(acme.hub, "field")
+        bound = {"from": "field/src", "to": "field/ana", "zone": "America/New_York"}
+        await store.install_recipe("calendar-to-calendar", text, bound, {"two_way": "on"})
+        server.put("src", "w.ics", series("w", at(0), f"FREQ=WEEKLY;COUNT={WEEKS}"))
+        await passes.apply(acme.hub, "calendar-to-calendar")
+        ((name, made),) = server.events("ana").items()
+        uid = next(line for line in made.splitlines() if line.startswith("UID:"))[4:]
+
+        cut = FIRST + timedelta(weeks=5) + timedelta(hours=5) - timedelta(seconds=1)
+        until = f"FREQ=WEEKLY;UNTIL={cut:%Y%m%dT%H%M%SZ}"
+        server.put("ana", name, with_mark_of(series(uid, at(0), until), made))
+        later = with_mark_of(series("w2", at(5, 11), "FREQ=WEEKLY;COUNT=5"), made)
+        server.put("ana", "w2.ics", later)
+        split = await passes.apply(acme.hub, "calendar-to-calendar")
+        assert split.by_op == {"create": 1, "update": 1}, brief(split)
+        assert visits(server, "src") == visits(server, "ana")
+        assert len(visits(server, "src")) == WEEKS
+        again = await passes.apply(acme.hub, "calendar-to-calendar")
+        assert (again.writes, again.held) == (0, 0), brief(again)

@@ -10,6 +10,7 @@ from psycopg import OperationalError
 from simulation.company import RECIPE, Company
 from simulation.process import HubKnown, HubResident
 from truckroll.app.installed import make_job
+from truckroll.app.settling import as_read
 from truckroll.sync.braked import check, foresee
 from truckroll.sync.job import Report, under
 from truckroll.sync.leases import Terms, alone, is_fenced
@@ -48,9 +49,10 @@ async def confirm(process: Process, company: Company, *, inside: bool = True) ->
 
 async def _apply(job) -> None:
     run = await job.store.start_run(RECIPE, "apply")
-    report = Report()
+    scopes = [one.id for one in (*job.sources, *job.targets)]
+    report = Report(scopes=as_read(job, await job.store.scope_agendas(scopes)))
     await recover(job)
-    await adopt(job, "source")
+    report.left = await adopt(job, "source")
     tally, foreseen = await foresee(job, report.waiting)
     report.stops = await check(job, report, tally, confirmed=ALL, hour=HOUR)
     await carry_out(job, run, report, foreseen, confirmed=ALL, hour=HOUR)

@@ -7,8 +7,10 @@ from store.worlds import AT, later, make_world, seen, visit
 from truckroll.kit.contract import Missing, Scope
 
 
-async def second_source(store, world):
-    scopes = await store.put_scopes(world.source_account, [Scope("/a2/", "A2", "calendar")])
+async def second_source(store, world, account=None):
+    scopes = await store.put_scopes(
+        account or world.source_account, [Scope("/a2/", "A2", "calendar")]
+    )
     return next(one.id for one in scopes if one.scope.id == "/a2/")
 
 
@@ -98,3 +100,39 @@ async def test_records_with_the_mark_of_a_link_are_the_hubs_own(store):
     assert made == 1
     (new,) = [one for one in await world.due() if one.id != link.id]
     assert [end.external_id for end in new.ends] == ["theirs"]
+
+
+async def copied(world, *, chosen):
+    at, there = later(minutes=1), [world.target]
+    chosen = there if chosen else ()
+    return (
+        await world.store.adopt(world.mirror, "target", there, at=at, limit=9, chosen=chosen)
+    ).made
+
+
+async def test_where_the_hub_chooses_ids_a_mark_beside_its_record_is_a_copy(store):
+    world = await make_world(store)
+    (link,) = await world.synced()
+    await world.page(seen("x0"), seen("copy", mark=link.key), scope=world.target)
+    assert await copied(world, chosen=False) == 0, "it may be the hub's, made twice"
+    assert await copied(world, chosen=True) == 1
+    (new,) = [one for one in await world.due(at=later(minutes=1)) if one.id != link.id]
+    assert [end.external_id for end in new.ends] == ["copy"]
+
+
+@pytest.mark.parametrize("how", ["gone", "being written", "elsewhere"])
+async def test_a_mark_whose_record_may_have_moved_or_been_made_is_no_copy(store, how):
+    world = await make_world(store)
+    (link,) = await world.synced()
+    scope = world.target
+    if how == "gone":
+        await world.page(Missing("x0"), scope=scope)
+    elif how == "being written":
+        end = next(end for end in link.ends if end.side == "target")
+        await world.journal(link, world.step(link, end.id, "update", external_id="x0"))
+    else:
+        scope = await second_source(store, world, world.target_account)
+    await world.page(seen("copy", mark=link.key), scope=scope)
+    at, there = later(minutes=1), [world.target, scope]
+    adopted = await store.adopt(world.mirror, "target", there, at=at, limit=9, chosen=there)
+    assert adopted.made == 0

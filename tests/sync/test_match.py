@@ -194,3 +194,15 @@ async def test_a_reset_creates_nothing():
     assert await world.settle() == 0
     assert a.writes + b.writes == writes
     assert len(b.records) == 5
+
+
+async def test_a_copy_that_kept_the_mark_is_a_record_of_its_own():
+    """Apps copy what they do not know; a part of a series that was split off is such a copy too."""
+    a, b, world = world_of(originates=frozenset({"source", "target"}))
+    a.put("1", title="Leak", when=DAY)
+    await world.settle()
+    b.put("copy", title="Leak, second day", when=DAY)
+    (b.marks["copy"],) = b.marks.values()
+    await world.settle()
+    assert sorted(one["title"] for one in a.show().values()) == ["Leak", "Leak, second day"]
+    assert len(b.records) == 2

@@ -116,7 +116,7 @@ async def apply(
         if started is not None:
             started(run)
         async with _read(hub, work, report):
-            await adopt(work, "source")
+            report.left = await adopt(work, "source")
         tally, foreseen = await foresee(work, report.waiting)
         report.stops = await check(work, report, tally, confirmed=confirmed, hour=HOUR)
         if not report.stops:

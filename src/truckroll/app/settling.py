@@ -73,7 +73,7 @@ async def settle(
         stumbles.append(KILLED)
         await hub.store.stumble(aside, KILLED, at=hub.now(), again=hub.now(), for_good=True)
     job = replace(job, stumbled=partial(_stumbled, hub, stumbles))
-    report = Report(scopes=_as_read(job, agendas))
+    report = Report(scopes=as_read(job, agendas))
     await recover(job)
     report.left = await adopt(job, "source")
     tally, foreseen = await foresee(job, report.waiting)
@@ -102,7 +102,7 @@ async def settle(
     return settled
 
 
-def _as_read(job: Job, agendas: Mapping[int, ScopeAgenda]) -> list[ScopeReport]:
+def as_read(job: Job, agendas: Mapping[int, ScopeAgenda]) -> list[ScopeReport]:
     """Return how the scopes were read last, as far as it concerns waiting and brakes."""
     reports = []
     for scope in (*job.sources, *job.targets):

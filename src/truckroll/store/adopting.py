@@ -17,12 +17,17 @@ from truckroll.sync.ports import FoldKey
 from truckroll.sync.types import Note
 
 # The columns of an arrival: `free` says that it may be linked and is not yet in the mirror,
-# `marked` that it carries the mark of one of the mirror's links.
+# `marked` that it carries the mark of one of the mirror's links, `copied` that this has its own
+# record beside it.
 _ARRIVAL = b"""r.id, r.arrived, r.account, r.external_id,
   r.state = 'live' and r.owned and (
     select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is null,
   r.mark is not null and (
     select l.id from link l where l.mirror = %(mirror)s and l.key = r.mark limit 1) is not null,
+  r.mark is not null and exists (
+    select from link l join link_end e on e.link = l.id join record o on o.id = e.record
+    where l.mirror = %(mirror)s and l.key = r.mark and l.state = 'live' and e.scope = r.scope
+      and e.state = 'live' and not e.open and o.id <> r.id and o.state = 'live'),
   r.series is not null"""
 
 
@@ -33,6 +38,7 @@ class _Arrival(NamedTuple):
     external_id: str
     free: bool
     marked: bool
+    copied: bool
     serial: bool
 
 
@@ -43,12 +49,16 @@ async def adopt_in_scope(
     scope: int,
     at: datetime,
     limit: int,
-    fold: FoldKey | None = None,
-    match: tuple[str, ...] = (),
+    *,
+    fold: FoldKey | None,
+    match: tuple[str, ...],
+    chosen: bool,
 ) -> tuple[int, int, bool]:
     """Adopt among the next `limit` arrivals of a scope, and those passed over before.
 
-    With `fold` no record is one that moved or is awaited: it comes to the link of its key anyway.
+    With `chosen` the hub chooses the ids there: what carries the mark of a record beside it is a
+    copy that somebody made. With `fold` no record is one that moved or is awaited: it comes to
+    the link of its key anyway. `match` and the rest as `sync.ports` say.
     Returns how many were adopted, how many left to links, and whether there may be more arrivals.
     """
     place = {"mirror": mirror, "scope": scope, "side": side, "at": at}
@@ -66,12 +76,13 @@ async def adopt_in_scope(
     free = [one for one in seen.values() if one.free]
     moved = await _moved(cursor, free, place) if side == "source" and not fold else set()
     free = [one for one in free if one.id not in moved]
-    unmarked = [one.id for one in free if not one.marked]
+    ours = {one.id for one in free if one.marked and not (chosen and one.copied)}
+    unmarked = [one.id for one in free if one.id not in ours]
     awaited: set[int] = set()
     if match and unmarked and not fold:
         awaited = await _awaited(cursor, unmarked, set(again), match, place)
-    waiting = [one.id for one in free if one.marked or one.id in awaited]
-    taken = [one for one in free if not one.marked and one.id not in awaited]
+    waiting = [one.id for one in free if one.id in ours or one.id in awaited]
+    taken = [one for one in free if one.id not in ours and one.id not in awaited]
     if fresh or waiting != again:
         arrived = fresh[-1].arrived if fresh else after
         await cursor.execute(SQL["move_adoption"], {**place, "arrived": arrived, "again": waiting})

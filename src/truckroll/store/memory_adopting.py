@@ -12,7 +12,7 @@ from truckroll.sync.match import AMBIGUOUS, key_of
 from truckroll.sync.ports import Adopted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from truckroll.sync.ports import FoldKey
@@ -88,6 +88,7 @@ class MemoryAdopting(MemoryFolding):
         limit: int,
         fold: FoldKey | None = None,
         match: tuple[str, ...] = (),
+        chosen: Collection[int] = (),
     ) -> Adopted:
         """Make links for records that no link has yet; see `sync.ports`."""
         made = left = 0
@@ -96,7 +97,9 @@ class MemoryAdopting(MemoryFolding):
             if fold is None and side == "source" and self._moved(mirror, record, at):
                 made += 1
                 continue
-            if record.mark in keys:
+            if record.mark in keys and not (
+                record.scope in chosen and self._is_copy(mirror, record)
+            ):
                 continue
             if fold is None and match and self._awaited(mirror, side, record, match, at):
                 self._passed_over.add((mirror, record.id))
@@ -134,6 +137,17 @@ class MemoryAdopting(MemoryFolding):
             self.story.append((link.id, "moved", "it was moved, and keeps its identity"))
             return True
         return False
+
+    def _is_copy(self, mirror: int, record: RecordRow) -> bool:
+        """Tell whether a record carries the mark of a link whose own record is beside it."""
+        return any(
+            end.state == "live" and not end.open
+            for link in self.link_rows.values()
+            if self.mirror_of[link.id] == mirror and link.key == record.mark
+            if link.state == "live"
+            for end in self._loaded(link).ends
+            if end.scope == record.scope and end.external_id not in ("", record.external_id)
+        )
 
     def _awaited(
         self, mirror: int, side: str, record: RecordRow, match: tuple[str, ...], at: datetime

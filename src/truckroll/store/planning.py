@@ -1,6 +1,6 @@
 """Planning: links in bounded batches, and the journal of what was decided about them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -43,6 +43,7 @@ class PlanningStore(Base):
         limit: int,
         fold: FoldKey | None = None,
         match: tuple[str, ...] = (),
+        chosen: Collection[int] = (),
     ) -> Adopted:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
@@ -50,14 +51,17 @@ class PlanningStore(Base):
         of a link of the mirror again each time: it is the hub's, or that link's record, moved.
         The cost is that of the records since the last call. With `fold`, records of one key
         share a link. With `match`, what a link may be about to make is left to it until it was
-        planned.
+        planned. In the `chosen` scopes a record with the mark of one that is there is a copy.
         """
         made = left = 0
         async with self._transaction(durable=False, fenced=True) as cursor:
             for scope in sorted(set(scopes)):
                 while made < limit:
                     new, passed, more = await adopt_in_scope(
-                        cursor, mirror, side, scope, at, limit - made, fold, match
+                        *(cursor, mirror, side, scope, at, limit - made),
+                        fold=fold,
+                        match=match,
+                        chosen=scope in chosen,
                     )
                     made, left = made + new, left + passed
                     if not more:

@@ -4,7 +4,7 @@ Implemented by `truckroll.store`. One store speaks for one tenant. Every method 
 transaction unless it says otherwise. All instants are aware UTC.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -132,6 +132,7 @@ class Planning(Protocol):
         limit: int,
         fold: FoldKey | None = None,
         match: tuple[str, ...] = (),
+        chosen: Collection[int] = (),
     ) -> Adopted:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
@@ -148,6 +149,10 @@ class Planning(Protocol):
         side whose living link, not held, has nothing in this scope and may be about to make it.
         That link becomes due, so that it is matched first (SYNC §8); once it was planned without
         taking the record, nor held it as one of several, the record is adopted.
+
+        In the `chosen` scopes the hub chooses the ids, so it makes nothing twice. What carries the
+        mark of a link there, beside the live record of that link, was copied by somebody, or a
+        series was split; it is adopted too.
         """
         ...
 

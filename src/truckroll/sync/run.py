@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from truckroll.sync.job import Job, Report
     from truckroll.sync.leases import Held
+    from truckroll.sync.perform import Hand
     from truckroll.sync.ports import OpenStep, StoredScope
     from truckroll.sync.types import Decision, Outcome
 
@@ -108,7 +109,9 @@ async def adopt(job: Job, side: str) -> bool:
     Tells whether some were left to links that may be about to make them.
     """
     store, now = job.store, job.now()
-    ids = [scope.id for scope in (job.sources if side == "source" else job.targets)]
+    scopes = job.sources if side == "source" else job.targets
+    ids = [scope.id for scope in scopes]
+    chosen = [one.id for one in scopes if _chooses(job.hands.get(one.account))]
     after = 0
     while job.fold is not None:
         after = await store.regroup(job.mirror, job.fold, at=now, after=after, limit=BATCH)
@@ -116,11 +119,15 @@ async def adopt(job: Job, side: str) -> bool:
             break
     # Where followers originate, the same may come from both sides: here, and made by a link.
     match = job.match_names if "target" in job.originates else ()
-    adopt_some = partial(store.adopt, job.mirror, side, ids, match=match)
+    adopt_some = partial(store.adopt, job.mirror, side, ids, match=match, chosen=chosen)
     adopted = Adopted(BATCH, 0)
     while adopted.made == BATCH:
         adopted = await adopt_some(at=now, limit=BATCH, fold=job.fold)
     return adopted.left > 0
+
+
+def _chooses(hand: Hand | None) -> bool:
+    return hand is not None and hand.resource.choose_id is not None
 
 
 async def carry_out(
