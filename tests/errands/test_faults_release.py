@@ -74,7 +74,7 @@ async def test_after_a_bad_release_the_backlog_and_a_sweep_deliver_everything(
     assert len(office.titles("ana")) == 10
     tries = []
 
-    async def broken(hand, scope, opened, now):
+    async def broken(hand, scope, opened, *_):
         tries.append(opened.step.link)
         if how == "stumbles":
             raise TypeError("the new release encodes this wrongly")
