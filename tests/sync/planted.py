@@ -85,11 +85,11 @@ def _fresh_version(patch) -> None:
     """Send the version that is there now, not the one that was merged."""
     update = perform._update
 
-    async def fresh(hand, scope, opened, now):
+    async def fresh(hand, scope, opened, *more):
         item = await hand.resource.read(hand.session, scope, opened.step.external_id)
         version, fields = getattr(item, "version", None), getattr(item, "fields", {})
         step = msgspec.structs.replace(opened.step, version=version, before=fields)
-        return await update(hand, scope, msgspec.structs.replace(opened, step=step), now)
+        return await update(hand, scope, msgspec.structs.replace(opened, step=step), *more)
 
     patch(perform, "_update", fresh)
 
