@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from support.company import brief, company
-from truckroll.app import accounts, passes
+from truckroll.app import accounts, passes, why
 from truckroll.kit.ical.read import read_calendar
 from truckroll.model.recurrence import occurrences
 from truckroll.recipes.compile import builtin
@@ -90,6 +90,42 @@ async def test_a_split_loses_and_doubles_no_visit_and_the_past_keeps_its_event(
         assert len(visits(server, "ana")) == WEEKS - 2
         again = await passes.apply(acme.hub, "calendar-to-calendar")
         assert (again.writes, again.held) == (0, 0), brief(again)
+
+
+@pytest.mark.behaviour("CAL-11")
+@pytest.mark.fault("AT-08")
+async def test_a_visit_that_was_moved_by_hand_after_the_cut_does_not_stand_twice(
+    store, tmp_path, fresh_radicale
+):
+    server = fresh_radicale
+    server.make_calendar("src")
+    async with company(store, tmp_path, server, "Ana") as acme:
+        text = builtin()["calendar-to-calendar"]
+        await accounts.refresh(acme.hub, "field")
+        bound = {"from": "field/src", "to": "field/ana", "zone": "America/New_York"}
+        await store.install_recipe("calendar-to-calendar", text, bound, {"edits_by_hand": "hold"})
+        zone, rule = "TZID=America/New_York", f"FREQ=WEEKLY;COUNT={WEEKS}"
+        server.put("src", "w.ics", series("w", at(0), rule))
+        await passes.apply(acme.hub, "calendar-to-calendar")
+        ((name, made),) = server.events("ana").items()
+        uid = next(line for line in made.splitlines() if line.startswith("UID:"))[4:]
+        moved = f"RECURRENCE-ID;{zone}:{at(7)}\nDTSTART;{zone}:{at(7, 15)}\nDURATION:PT1H"
+        server.put("ana", name, with_mark_of(series(uid, at(0), rule, moved), made))
+        by_hand = await passes.apply(acme.hub, "calendar-to-calendar")
+        assert (by_hand.writes, by_hand.held) == (0, 1), brief(by_hand)
+
+        cut = FIRST + timedelta(weeks=5) + timedelta(hours=5) - timedelta(seconds=1)
+        server.put("src", "w.ics", series("w", at(0), f"FREQ=WEEKLY;UNTIL={cut:%Y%m%dT%H%M%SZ}"))
+        server.put("src", "w2.ics", series("w2", at(5, 11), "FREQ=WEEKLY;COUNT=5"))
+        split = await passes.apply(acme.hub, "calendar-to-calendar")
+        assert split.by_op == {"create": 1, "update": 1}, brief(split)
+        assert visits(server, "ana") == visits(server, "src")
+        again = await passes.apply(acme.hub, "calendar-to-calendar")
+        assert (again.writes, again.held) == (0, 0), brief(again)
+        (found,) = (await why.why(acme.hub, "w.ics")).records
+        story = " ".join(line.text for line in found.story)
+        week = f"{FIRST + timedelta(weeks=7):%Y-%m-%d}"
+        assert f"the visits that were changed by hand: {week}" in story
 
 
 def with_mark_of(event: str, copied: str) -> str:

@@ -112,17 +112,21 @@ def _deaf_read(patch) -> None:
     patch(MemoryDue, "scope_read", deaf)
 
 
+def _known(whose) -> set[bytes]:
+    """Return the pushes that a bug knows of somebody, whom they do not outlive."""
+    return vars(whose).setdefault("pushes_known", set())
+
+
 def _push_known_too_early(patch) -> None:
     """Tell a push from others before it is stored."""
     real = world.receiver
-    known: set[tuple[int, bytes]] = set()
 
     async def receiver(of, company, scope, delivery, answer):
-        key = id(company), delivery
-        if key in known:
+        known = _known(company)
+        if delivery in known:
             answer.set_result(True)
             return
-        known.add(key)
+        known.add(delivery)
         await real(of, company, scope, delivery, answer)
 
     patch(world, "receiver", receiver)
@@ -130,11 +134,10 @@ def _push_known_too_early(patch) -> None:
 
 def _push_of_anybody(patch) -> None:
     """Tell pushes apart without their tenant."""
-    known: dict[int, set[bytes]] = {}
     real = MemoryDue.keep_push
 
     async def keep(self, delivery, scopes, *, at):
-        ours = known.setdefault(id(self.woken.__self__), set())
+        ours = _known(self.woken.__self__)
         if delivery in ours and delivery not in self.pushes:
             return "doubled"
         ours.add(delivery)

@@ -120,19 +120,21 @@ async def test_where_the_hub_chooses_ids_a_mark_beside_its_record_is_a_copy(stor
     assert [end.external_id for end in new.ends] == ["copy"]
 
 
-@pytest.mark.parametrize("how", ["gone", "being written", "elsewhere"])
+@pytest.mark.parametrize("how", ["gone", "being written", "elsewhere", "renamed"])
 async def test_a_mark_whose_record_may_have_moved_or_been_made_is_no_copy(store, how):
     world = await make_world(store)
     (link,) = await world.synced()
     scope = world.target
+    await world.page(seen("x0", series="uid", version="2"), scope=scope)
     if how == "gone":
         await world.page(Missing("x0"), scope=scope)
     elif how == "being written":
         end = next(end for end in link.ends if end.side == "target")
         await world.journal(link, world.step(link, end.id, "update", external_id="x0"))
-    else:
+    elif how == "elsewhere":
         scope = await second_source(store, world, world.target_account)
-    await world.page(seen("copy", mark=link.key), scope=scope)
+    series = "uid" if how == "renamed" else "other"
+    await world.page(seen("copy", mark=link.key, series=series), scope=scope)
     at, there = later(minutes=1), [world.target, scope]
     adopted = await store.adopt(world.mirror, "target", there, at=at, limit=9, chosen=there)
     assert adopted.made == 0

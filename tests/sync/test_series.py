@@ -73,3 +73,25 @@ async def test_a_changed_visit_without_heir_is_held():
     report = await world.run()
     holds = [hold.reason for one in report.decisions for hold in one.holds]
     assert "occurrence_without_heir" in holds
+
+
+@pytest.mark.fault("AT-08")
+@pytest.mark.parametrize("hand", [SECOND, "2026-12-22T09:00:00"])
+async def test_a_visit_changed_by_hand_after_the_cut_is_let_go_and_one_before_stays_held(hand):
+    a, b = Nasty("A"), Nasty("B")
+    world = World(a, {"b": b}, fields=("title", "when", "occurrences"), drift="hold")
+    a.put("1", title="s", when=WEEKLY, occurrences=Occurrences())
+    await world.settle()
+    (event,) = b.records
+    by_hand = Occurrences({hand: moved(14)})
+    b.put(event, occurrences=by_hand)
+    await world.settle()
+    assert world.holds() == [("drift", "occurrences")]
+    cut = msgspec.structs.replace(WEEKLY, rule=Rule(("FREQ=WEEKLY;COUNT=2",)))
+    a.put("1", when=cut)
+    await world.settle()
+    stays = hand == SECOND
+    assert world.holds() == ([("drift", "occurrences")] if stays else [])
+    assert b.show()[event]["when"] == cut
+    assert b.show()[event]["occurrences"] == (by_hand if stays else Occurrences())
+    assert await world.settle() == 0

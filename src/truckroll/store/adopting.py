@@ -27,7 +27,8 @@ _ARRIVAL = b"""r.id, r.arrived, r.account, r.external_id,
   r.mark is not null and exists (
     select from link l join link_end e on e.link = l.id join record o on o.id = e.record
     where l.mirror = %(mirror)s and l.key = r.mark and l.state = 'live' and e.scope = r.scope
-      and e.state = 'live' and not e.open and o.id <> r.id and o.state = 'live'),
+      and e.state = 'live' and not e.open and o.id <> r.id and o.state = 'live'
+      and (o.series is null or o.series is distinct from r.series)),
   r.series is not null"""
 
 

@@ -147,6 +147,7 @@ class MemoryAdopting(MemoryFolding):
             if link.state == "live"
             for end in self._loaded(link).ends
             if end.scope == record.scope and end.external_id not in ("", record.external_id)
+            if not end.series or end.series != record.series
         )
 
     def _awaited(

@@ -78,6 +78,7 @@ def merge(work: Work) -> frozenset[str]:
     weighed = frozenset(claims)
     if "when" in weighed:
         series.reanchor(work, before, weighed)
+        series.let_go(work)
     return weighed
 
 

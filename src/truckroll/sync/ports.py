@@ -151,8 +151,8 @@ class Planning(Protocol):
         taking the record, nor held it as one of several, the record is adopted.
 
         In the `chosen` scopes the hub chooses the ids, so it makes nothing twice. What carries the
-        mark of a link there, beside the live record of that link, was copied by somebody, or a
-        series was split; it is adopted too.
+        mark of a link there, beside the live record of that link and of another series than that,
+        was copied by somebody, or a series was split; it is adopted too.
         """
         ...
 

@@ -10,6 +10,7 @@ from truckroll.model.time import AllDay, Timed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from truckroll.sync.types import FieldHold
     from truckroll.sync.work import Work
 
 
@@ -58,3 +59,41 @@ def reanchor(work: Work, before: dict[str, Value], weighed: frozenset[str]) -> N
         text = f"the series moved, and nothing in it answers to the changed visits of {keys}"
         work.note("occurrence_without_heir", text, data={"occurrences": Occurrences(orphans)})
         work.hold_link("occurrence_without_heir", text)
+
+
+def let_go(work: Work) -> None:
+    """Let go of what is held of visits after the end of a series that was cut, as by a split.
+
+    Left as it is, such a visit stands in the calendar beside the one that took its place.
+    """
+    when, agreed = work.agreed.get("when"), work.agreed.get("occurrences")
+    held = [at for at in work.followers if _is_drift(at.holds.get("occurrences"))]
+    if not held or not isinstance(when, Timed | AllDay):
+        return
+    from truckroll.model.recurrence import LIMIT, ordinal_keys  # noqa: PLC0415 -- as above
+
+    keys = ordinal_keys(when)
+    if not keys or len(keys) == LIMIT:
+        return
+    ours = agreed if isinstance(agreed, Occurrences) else Occurrences()
+    for at in held:
+        shown = at.shown["occurrences"]
+        assert isinstance(shown, Occurrences)
+        changed = _differing(shown, ours)
+        if min(changed, default="") <= keys[-1]:
+            continue
+        text = f"it ends before the visits that were changed by hand: {', '.join(sorted(changed))}"
+        work.note("drift_ended", text, at.end.id, {"occurrences": shown})
+        at.release("occurrences")
+        at.settle("occurrences", shown)
+
+
+def _is_drift(held: FieldHold | None) -> bool:
+    return held is not None and held.reason == "drift" and not held.answer
+
+
+def _differing(one: Occurrences, other: Occurrences) -> frozenset[str]:
+    keys = one.by_start.keys() | other.by_start.keys()
+    return frozenset(
+        key for key in keys if not _same(one.by_start.get(key), other.by_start.get(key))
+    )
