@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from truckroll.model.records import Fields, Occurrence, Occurrences
-from truckroll.model.rrule import Rrule, RuleError, canonical_rrule, parse_rrule, until_text
+from truckroll.model.rrule import Rrule, RuleError, canonical_rrule, parse_rrule
 from truckroll.model.time import AllDay, Rule, Timed, When, instant, same_when, wall, zone_info
 from truckroll.model.walk import Budget, walk
 
@@ -24,12 +24,10 @@ __all__ = [
     "Happening",
     "RuleError",
     "canonical_rrule",
-    "is_split",
     "key_of",
     "occurrences",
     "ordinal_keys",
     "reanchor",
-    "split_rule",
     "visit_at",
 ]
 
@@ -150,63 +148,6 @@ def reanchor(
     return Occurrences(by_start=kept), orphans
 
 
-def split_rule(when: When, key: str) -> tuple[When, When]:
-    """Return a series cut at an original start: what was before it, and the rest from it on.
-
-    This is "this and all following" as calendars do it. Raises ValueError where `key` is the
-    first start or not a start at all.
-    """
-    keys = ordinal_keys(when, _FAR)
-    place = keys.index(key) if key in keys else 0
-    if when.rule is None or not place:
-        raise ValueError(f"{key} is no later start of this series")
-    head, tail = [], []
-    visit = visit_at(when, key)
-    for text in when.rule.rrule:
-        rule = parse_rrule(text)
-        head.append(_with_until(text, _just_before(visit)))
-        count = None if rule.count is None else rule.count - place
-        if count is None or count > 0:
-            tail.append(_with_count(text, count))
-    early = tuple(one for one in when.rule.rdate if one < key)
-    late = tuple(one for one in when.rule.rdate if one > key)
-    return (
-        msgspec.structs.replace(when, rule=Rule(rrule=tuple(head), rdate=early)),
-        msgspec.structs.replace(visit, rule=Rule(rrule=tuple(tail), rdate=late)),
-    )
-
-
-def is_split(before: When, after: When, new: When) -> bool:
-    """Tell whether a series was cut and `new` is its remainder ("this and all following").
-
-    `before` is the old series, `after` what it became: its own first visits and no others. The
-    remainder has the same rule, less what went before; its time of day and length may differ,
-    since that is why people split.
-    """
-    if before.rule is None or new.rule is None or type(before) is not type(new):
-        return False
-    if not _same_start(before, after) or _length(before) != _length(after):
-        return False
-    old, kept = ordinal_keys(before, _FAR), ordinal_keys(after, _FAR)
-    if not 0 < len(kept) < len(old) or old[: len(kept)] != kept:
-        return False
-    try:
-        tail = split_rule(before, old[len(kept)])[1]
-    except ValueError:
-        return False
-    first, heir = ordinal_keys(tail, 1)[0], ordinal_keys(new, 1)[0]
-    return first[:10] == heir[:10] and _remainder(tail) == _remainder(new)
-
-
-def _remainder(when: When) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    rule = when.rule or Rule()
-    texts = []
-    for text in rule.rrule:
-        until = parse_rrule(text).until
-        texts.append(_with_until(text, f"{until:%Y%m%d}" if until else ""))
-    return tuple(texts), tuple(day[:10] for day in rule.rdate)
-
-
 def _same_start(a: When, b: When) -> bool:
     return same_when(
         msgspec.structs.replace(a, rule=Rule()),
@@ -220,26 +161,6 @@ def _lengths(a: When, b: When) -> dict[str, Any]:
     if isinstance(a, AllDay) and isinstance(b, AllDay):
         return {"end": b.start + (a.end - a.start)}
     return {}
-
-
-def _just_before(visit: When) -> str:
-    if isinstance(visit, AllDay):
-        return until_text(visit.start - _DAY, "", whole_days=True)
-    return until_text(visit.begins - timedelta(seconds=1), "", whole_days=False)
-
-
-def _with_until(text: str, until: str) -> str:
-    parts = [part for part in text.split(";") if not part.startswith(("UNTIL=", "COUNT="))]
-    if not until:
-        return text
-    place = next((n for n, part in enumerate(parts) if part.startswith("BY")), len(parts))
-    place = min(place, next((n for n, p in enumerate(parts) if p.startswith("WKST")), place))
-    return ";".join([*parts[:place], f"UNTIL={until}", *parts[place:]])
-
-
-def _with_count(text: str, count: int | None) -> str:
-    parts = text.split(";")
-    return ";".join(f"COUNT={count}" if part.startswith("COUNT=") else part for part in parts)
 
 
 @lru_cache(maxsize=2048)
