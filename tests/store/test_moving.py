@@ -120,7 +120,7 @@ async def test_where_the_hub_chooses_ids_a_mark_beside_its_record_is_a_copy(stor
     assert [end.external_id for end in new.ends] == ["copy"]
 
 
-@pytest.mark.parametrize("how", ["gone", "being written", "elsewhere", "renamed"])
+@pytest.mark.parametrize("how", ["gone", "being written", "elsewhere", "renamed", "shared"])
 async def test_a_mark_whose_record_may_have_moved_or_been_made_is_no_copy(store, how):
     world = await make_world(store)
     (link,) = await world.synced()
@@ -133,6 +133,11 @@ async def test_a_mark_whose_record_may_have_moved_or_been_made_is_no_copy(store,
         await world.journal(link, world.step(link, end.id, "update", external_id="x0"))
     elif how == "elsewhere":
         scope = await second_source(store, world, world.target_account)
+    elif how == "shared":  # the follower in another account's calendar is seen in this one too
+        other = await second_source(store, world, world.target_account)
+        await world.page(seen("theirs", series="other"), scope=other)
+        theirs = world.new_end(scope=other, external_id="theirs", state="live", id=-1)
+        await world.journal(replace(link, ends=(*link.ends, theirs)))
     series = "uid" if how == "renamed" else "other"
     await world.page(seen("copy", mark=link.key, series=series), scope=scope)
     at, there = later(minutes=1), [world.target, scope]

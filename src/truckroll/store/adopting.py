@@ -18,7 +18,7 @@ from truckroll.sync.types import Note
 
 # The columns of an arrival: `free` says that it may be linked and is not yet in the mirror,
 # `marked` that it carries the mark of one of the mirror's links, `copied` that this has its own
-# record beside it.
+# record beside it. Renamed, or seen through another account, it is no copy: its series tells.
 _ARRIVAL = b"""r.id, r.arrived, r.account, r.external_id,
   r.state = 'live' and r.owned and (
     select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is null,
@@ -28,7 +28,8 @@ _ARRIVAL = b"""r.id, r.arrived, r.account, r.external_id,
     select from link l join link_end e on e.link = l.id join record o on o.id = e.record
     where l.mirror = %(mirror)s and l.key = r.mark and l.state = 'live' and e.scope = r.scope
       and e.state = 'live' and not e.open and o.id <> r.id and o.state = 'live'
-      and (o.series is null or o.series is distinct from r.series)),
+      and not exists (select from link_end x left join record y on y.id = x.record
+        where x.link = l.id and (x.external_id = r.external_id or y.series = r.series))),
   r.series is not null"""
 
 

@@ -140,15 +140,20 @@ class MemoryAdopting(MemoryFolding):
 
     def _is_copy(self, mirror: int, record: RecordRow) -> bool:
         """Tell whether a record carries the mark of a link whose own record is beside it."""
-        return any(
-            end.state == "live" and not end.open
-            for link in self.link_rows.values()
-            if self.mirror_of[link.id] == mirror and link.key == record.mark
-            if link.state == "live"
-            for end in self._loaded(link).ends
-            if end.scope == record.scope and end.external_id not in ("", record.external_id)
-            if not end.series or end.series != record.series
-        )
+        for link in self.link_rows.values():
+            if self.mirror_of[link.id] != mirror or link.key != record.mark:
+                continue
+            ends = self._loaded(link).ends
+            if link.state != "live" or any(
+                end.external_id == record.external_id
+                or (end.series and end.series == record.series)
+                for end in ends
+            ):
+                continue
+            return any(
+                end.scope == record.scope and end.state == "live" and not end.open for end in ends
+            )
+        return False
 
     def _awaited(
         self, mirror: int, side: str, record: RecordRow, match: tuple[str, ...], at: datetime
