@@ -196,6 +196,8 @@ class MemoryDue(MemoryStore):
     ) -> int:
         """Note that planning a link failed by a fault of the hub; return how often in a row."""
         del at
+        if link not in self.link_rows:
+            return 0
         tries = self.tries[link] = self.tries.get(link, 0) + (TRIES if for_good else 1)
         hold = Hold(reason="stumbled", detail=says)
         look_at = None if tries >= TRIES else again
