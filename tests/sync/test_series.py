@@ -95,3 +95,19 @@ async def test_a_visit_changed_by_hand_after_the_cut_is_let_go_and_one_before_st
     assert b.show()[event]["when"] == cut
     assert b.show()[event]["occurrences"] == (by_hand if stays else Occurrences())
     assert await world.settle() == 0
+
+
+async def test_exceptions_that_are_all_taken_back_by_hand_stay_held_where_the_series_is_cut():
+    """The calendar shows none at all then."""
+    a, b = Nasty("A"), Nasty("B")
+    world = World(a, {"b": b}, fields=("title", "when", "occurrences"), drift="hold")
+    a.put("1", title="s", when=WEEKLY, occurrences=Occurrences({SECOND: GONE}))
+    await world.settle()
+    (event,) = b.records
+    b.put(event, occurrences=None)
+    await world.settle()
+    cut = msgspec.structs.replace(WEEKLY, rule=Rule(("FREQ=WEEKLY;COUNT=2",)))
+    a.put("1", when=cut)
+    await world.settle()
+    assert world.holds() == [("drift", "occurrences")]
+    assert b.show()[event] == {"title": "s", "when": cut, "occurrences": None}

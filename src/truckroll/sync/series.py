@@ -10,8 +10,7 @@ from truckroll.model.time import AllDay, Timed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from truckroll.sync.types import FieldHold
-    from truckroll.sync.work import Work
+    from truckroll.sync.work import At, Work
 
 
 def merge_keys(base: Occurrences, claims: Sequence[Occurrences]) -> Occurrences:
@@ -67,19 +66,17 @@ def let_go(work: Work) -> None:
     Left as it is, such a visit stands in the calendar beside the one that took its place.
     """
     when, agreed = work.agreed.get("when"), work.agreed.get("occurrences")
-    held = [at for at in work.followers if _is_drift(at.holds.get("occurrences"))]
+    held = [at for at in work.followers if at.weighable and _is_drift(at)]
     if not held or not isinstance(when, Timed | AllDay):
         return
-    from truckroll.model.recurrence import LIMIT, ordinal_keys  # noqa: PLC0415 -- as above
+    from truckroll.model.recurrence import LIMIT, ordinal_keys  # noqa: PLC0415 -- dateutil is slow to import and rarely needed
 
     keys = ordinal_keys(when)
-    if not keys or len(keys) == LIMIT:
+    if not keys or len(keys) == LIMIT:  # as good as endless
         return
-    ours = agreed if isinstance(agreed, Occurrences) else Occurrences()
     for at in held:
         shown = at.shown["occurrences"]
-        assert isinstance(shown, Occurrences)
-        changed = _differing(shown, ours)
+        changed = _differing(shown, agreed)
         if min(changed, default="") <= keys[-1]:
             continue
         text = f"it ends before the visits that were changed by hand: {', '.join(sorted(changed))}"
@@ -88,12 +85,13 @@ def let_go(work: Work) -> None:
         at.settle("occurrences", shown)
 
 
-def _is_drift(held: FieldHold | None) -> bool:
-    return held is not None and held.reason == "drift" and not held.answer
+def _is_drift(at: At) -> bool:
+    held = at.holds.get("occurrences")
+    asked = held is not None and held.reason == "drift" and not held.answer
+    return asked and "occurrences" in at.shown
 
 
-def _differing(one: Occurrences, other: Occurrences) -> frozenset[str]:
-    keys = one.by_start.keys() | other.by_start.keys()
-    return frozenset(
-        key for key in keys if not _same(one.by_start.get(key), other.by_start.get(key))
-    )
+def _differing(one: Value, other: Value) -> frozenset[str]:
+    """Return the keys at which two sets of exceptions differ; none at all is an empty set."""
+    a, b = (they.by_start if isinstance(they, Occurrences) else {} for they in (one, other))
+    return frozenset(key for key in a.keys() | b.keys() if not _same(a.get(key), b.get(key)))
