@@ -39,7 +39,7 @@ async def plan(hub: Hub, recipe: str = "") -> PassView:
     report = Report()
     async with open_job(hub, installed) as job:
         async with _read(hub, job, report):
-            report.left = await adopt(job, "source")
+            await adopt(job, "source")
         decisions = await _planned(job, report)
         report.steps = [step for one in decisions for step in one.steps]
         report.decisions = [one for one in decisions if one.holds]

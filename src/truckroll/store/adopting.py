@@ -18,13 +18,14 @@ from truckroll.sync.types import Note
 
 # The columns of an arrival: `free` says that it may be linked and is not yet in the mirror,
 # `marked` that it carries the mark of one of the mirror's links, `copied` that this has its own
-# record beside it. Renamed, or seen through another account, it is no copy: its series tells.
+# record beside it, where the hub chooses the ids. Renamed, or seen through another account, it is
+# no copy: its series tells.
 _ARRIVAL = b"""r.id, r.arrived, r.account, r.external_id,
   r.state = 'live' and r.owned and (
     select e.id from link_end e where e.record = r.id and e.mirror = %(mirror)s limit 1) is null,
   r.mark is not null and (
     select l.id from link l where l.mirror = %(mirror)s and l.key = r.mark limit 1) is not null,
-  r.mark is not null and exists (
+  %(chosen)s and r.mark is not null and exists (
     select from link l join link_end e on e.link = l.id join record o on o.id = e.record
     where l.mirror = %(mirror)s and l.key = r.mark and l.state = 'live' and e.scope = r.scope
       and e.state = 'live' and not e.open and o.id <> r.id and o.state = 'live'
@@ -63,7 +64,7 @@ async def adopt_in_scope(
     the link of its key anyway. `match` and the rest as `sync.ports` say.
     Returns how many were adopted, how many left to links, and whether there may be more arrivals.
     """
-    place = {"mirror": mirror, "scope": scope, "side": side, "at": at}
+    place = {"mirror": mirror, "scope": scope, "side": side, "at": at, "chosen": chosen}
     locked = await cursor.ask(SQL["adoption"], place)
     arrivals = await cursor.ask(_query("arrivals"), {**place, "limit": limit})
     after, again = await locked.fetchone() or (0, [])
@@ -78,11 +79,11 @@ async def adopt_in_scope(
     free = [one for one in seen.values() if one.free]
     moved = await _moved(cursor, free, place) if side == "source" and not fold else set()
     free = [one for one in free if one.id not in moved]
-    ours = {one.id for one in free if one.marked and not (chosen and one.copied)}
-    unmarked = [one.id for one in free if one.id not in ours]
+    ours = {one.id for one in free if one.marked and not one.copied}
+    theirs = [one.id for one in free if one.id not in ours]
     awaited: set[int] = set()
-    if match and unmarked and not fold:
-        awaited = await _awaited(cursor, unmarked, set(again), match, place)
+    if match and theirs and not fold:
+        awaited = await _awaited(cursor, theirs, set(again), match, place)
     waiting = [one.id for one in free if one.id in ours or one.id in awaited]
     taken = [one for one in free if one.id not in ours and one.id not in awaited]
     if fresh or waiting != again:

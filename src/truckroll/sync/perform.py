@@ -231,8 +231,9 @@ async def perform_step(
 ) -> Outcome:
     """Carry out one intent and return how it ended.
 
-    Raises SignIn and GiveUp, which concern the whole account; the intent was then not done. So it
-    was where `look` raises, which is asked again where the write is not the first call.
+    Raises SignIn and GiveUp, which concern the whole account; the intent was then not done.
+    `look` is asked before a write that is not the first call, and raises where it may not be made
+    any more: nothing was done then either.
     """
     step = opened.step
     try:

@@ -18,7 +18,6 @@ from truckroll.sync.job import BATCH
 from truckroll.sync.leases import holding
 from truckroll.sync.perform import Performer, look_up
 from truckroll.sync.planned import planned
-from truckroll.sync.ports import Adopted
 from truckroll.sync.read import ScopeReport, read_scope
 from truckroll.sync.side_by_side import perform_one_by_one, perform_together
 from truckroll.sync.undo import Done, plan_undo
@@ -120,10 +119,10 @@ async def adopt(job: Job, side: str) -> bool:
     # Where followers originate, the same may come from both sides: here, and made by a link.
     match = job.match_names if "target" in job.originates else ()
     adopt_some = partial(store.adopt, job.mirror, side, ids, match=match, chosen=chosen)
-    adopted = Adopted(BATCH, 0)
-    while adopted.made == BATCH:
+    while True:
         adopted = await adopt_some(at=now, limit=BATCH, fold=job.fold)
-    return adopted.left > 0
+        if adopted.made < BATCH:
+            return adopted.left > 0
 
 
 def _chooses(hand: Hand | None) -> bool:
