@@ -42,6 +42,14 @@ def row(number: int, *people: str, day: int = 3, hour: int = 9, **cells: str) ->
     }
 
 
+def written(table: Path, rows: list[dict[str, str]]) -> None:
+    """Write a table as a person's program would."""
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 @dataclass
 class Company:
     """What a test drives: `rows` is the table, written by `save`."""
@@ -52,11 +60,8 @@ class Company:
     rows: list[dict[str, str]]
 
     def save(self) -> None:
-        """Write the table as a person's program would."""
-        with self.table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(self.rows)
+        """Write the rows into the table."""
+        written(self.table, self.rows)
 
     def saved(self) -> list[dict[str, str]]:
         """Read the table back."""

@@ -13,6 +13,7 @@ import msgspec
 
 from truckroll.kit.contract import Missing, Page, Reply, Resource, Scope, Seen, Session
 from truckroll.kit.errors import (
+    AwaitOther,
     Gone,
     HoldRecord,
     OutcomeUnknown,
@@ -142,6 +143,8 @@ class Nasty:
                 raise RetryLater(f"{self.name} is busy")
             if how == "refuse":
                 raise HoldRecord(f"{self.name} does not take this record")
+            if how == "lacking":
+                raise AwaitOther(f"{self.name} lacks what this record hangs on")
             return how
         del act
         return ""

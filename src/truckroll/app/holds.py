@@ -35,6 +35,7 @@ _ANSWERS: dict[str, tuple[Answer, ...]] = {
     "missing": ("accept", "restore"),
     "source_deleted": ("accept", "restore"),
     "refused": _AGAIN,
+    "awaits_other": _AGAIN,
     "conflict": _AGAIN,
     "churn": _AGAIN,
     "undone": _AGAIN,
@@ -43,7 +44,7 @@ _ANSWERS: dict[str, tuple[Answer, ...]] = {
 }
 
 
-_SWEPT = ("refused", "conflict", "stumbled")
+_SWEPT = ("refused", "awaits_other", "conflict", "stumbled")
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,6 +60,12 @@ class HoldRecord(VendorError):
     code = "refused"
 
 
+class AwaitOther(HoldRecord):
+    """What the record hangs on is not at the system yet, and nothing was sent; ask again later."""
+
+    code = "awaits_other"
+
+
 class GiveUp(VendorError):
     """The account or scope cannot work as configured; nothing else of it is tried in this run."""
 

@@ -37,7 +37,8 @@ class Stored(msgspec.Struct, frozen=True):
     makes small letters. `no_emoji` drops emoji. `minutes` rounds times down to whole minutes.
     `omits_empty` keeps no empty value: it is read back as unknown (None). `default` is what a
     system shows where it holds nothing: to it, nothing and that value are one. `words` are pairs:
-    the first word is kept as the second (a system with fewer statuses).
+    the first word is kept as the second (a system with fewer statuses). `always` says that the
+    system holds something there whatever is sent: an empty value leaves what it is.
 
     They are applied in the order words, as_text, plain, no_emoji, lower, trim, limit, trim,
     minutes, omits_empty, default; to each part of an address or contact and to each item of a
@@ -54,6 +55,7 @@ class Stored(msgspec.Struct, frozen=True):
     omits_empty: bool = False
     default: str | None = None
     words: tuple[tuple[str, str], ...] = ()
+    always: bool = False
 
     @property
     def lossy(self) -> bool:
@@ -102,6 +104,11 @@ def stored(how: Stored, value: Value) -> Value:
     if _empty(value) and (how.omits_empty or how.default is not None):
         return how.default
     return value
+
+
+def is_stored(how: Stored, value: Value, shown: Value) -> bool:
+    """Tell whether what a system shows is what it makes of a value."""
+    return same(stored(how, value), shown) or (how.always and _empty(value) and not _empty(shown))
 
 
 def _over_texts(value: Value, change: Callable[[str], str]) -> Value:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from truckroll.kit.normal import Stored, stored
+from truckroll.kit.normal import Stored, is_stored, stored
 from truckroll.model.records import Fields, Occurrences, Value, as_text, same
 from truckroll.model.time import AllDay, Timed
 from truckroll.recipes.mirror import Line, Problem
@@ -215,7 +215,7 @@ def _differing(work: Work, at: At, line: Line, value: Value) -> Claim | None:
     first = work.ctx.mirror.first
     want = wanted(work, line)
     how = at.facts.how(line.slot)
-    agrees = not isinstance(want, Problem) and same(stored(how, want), at.shown[line.slot])
+    agrees = not isinstance(want, Problem) and is_stored(how, want, at.shown[line.slot])
     if not agrees and at.end.side == "source" and (told := _told_first(work, line.inputs[0])):
         teller, its = told
         if not its.speaks:
@@ -337,7 +337,7 @@ def _drift(work: Work, at: At, line: Line, before: Fields) -> None:
     shown, base = at.shown[line.slot], at.base[line.slot]
     want = wanted(work, line)
     how = at.facts.how(line.slot)
-    if not isinstance(want, Problem) and same(stored(how, want), shown):
+    if not isinstance(want, Problem) and is_stored(how, want, shown):
         at.settle(line.slot, want)
         return
     rule = work.ctx.mirror.drift
@@ -433,7 +433,7 @@ def _unheard(work: Work, claim: Claim) -> bool:
         return False
     if same(at.given[line.slot], want):
         return False
-    return not same(stored(at.facts.how(line.slot), want), at.shown[line.slot])
+    return not is_stored(at.facts.how(line.slot), want, at.shown[line.slot])
 
 
 def _choose(work: Work, field: str, rivals: list[Claim]) -> Claim | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from truckroll.kit.normal import stored
+from truckroll.kit.normal import is_stored
 from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.model.time import Timed, wall
 from truckroll.recipes.mirror import Problem
@@ -106,8 +106,8 @@ def make(work: Work, wanted_ends: Sequence[tuple[At, str]], may: Callable[[At], 
         merge(work)
         making = [one._replace(whole=_whole(work, one.at) or one.whole) for one in making]
     for at, reason, shown in making:
-        at.dirty = True
         _plan(work, at, build(work, at, "create", shown, shown, reason))
+        at.dirty |= at.planned
 
 
 def _is_for_others(work: Work, record: RecordRow) -> bool:
@@ -133,7 +133,10 @@ def _drop(work: Work, at: At) -> None:
 def _plan(work: Work, at: At, step: Step) -> None:
     """Add a step, unless just this write was refused before or the field is churning."""
     held = at.holds.get("write")
-    if refused_before(held, step):
+    next_try = work.link.look_at
+    due = next_try is not None and next_try <= work.ctx.now
+    if refused_before(held, step, due=due):
+        work.look_again(None if due else next_try)
         return
     churning = work.ctx.churn(at.end.id, step.fields)
     if churning and not (held is not None and held.answer):
@@ -255,7 +258,7 @@ def _needed(work: Work, at: At, slot: str, want: Value | Problem | None) -> bool
         return False  # unknown wipes nothing, save what was given there and has been cleared
     if slot in at.given and same(at.given[slot], want):
         return False
-    if slot in at.shown and same(stored(at.facts.how(slot), want), at.shown[slot]):
+    if slot in at.shown and is_stored(at.facts.how(slot), want, at.shown[slot]):
         at.settle(slot, want)
         return False
     return slot in at.shown or not _empty(want)

@@ -26,6 +26,7 @@ from truckroll.kit.contract import (
     Unreadable,
 )
 from truckroll.kit.errors import (
+    AwaitOther,
     GiveUp,
     Gone,
     HoldRecord,
@@ -40,7 +41,7 @@ from truckroll.kit.gate import lane
 from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
 from truckroll.sync.ports import Fenced
-from truckroll.sync.reply import Settled, refusal, settle, settle_found
+from truckroll.sync.reply import AWAITS_OTHER, Settled, refusal, settle, settle_found
 from truckroll.sync.types import FieldHold, Outcome, Step
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ FLUSH_AT = 128
 UNANSWERED = 5
 CONFLICTS = 3
 RETRY = timedelta(minutes=5)
+OTHER_AGAIN = timedelta(minutes=15)  # nothing tells when what a record hangs on is there
 _STUMBLED = (
     "Truckroll stumbled in the middle of a write to {}; what became of it is looked up before"
     " anything is tried again."
@@ -180,7 +182,7 @@ class Performer:
     def _weighed(self, hand: Hand, opened: OpenStep, outcome: Outcome) -> Outcome:
         """Leave an account alone that does not answer; hold a write that conflicts on and on."""
         account, end = opened.step.account, opened.step.end
-        if outcome.kind in ("later", "unknown"):
+        if outcome.kind in ("later", "unknown") and not outcome.holds:
             self._unanswered[account] += 1
             if self._unanswered[account] == UNANSWERED:
                 says = (
@@ -252,6 +254,14 @@ async def perform_step(
             kind="later",
             says=error.says,
             retry_at=now() + (error.after or RETRY),
+        )
+    except AwaitOther as error:
+        return Outcome(
+            step=opened.id,
+            kind="later",
+            says=error.says,
+            holds=refusal(step, error.says, AWAITS_OTHER),
+            retry_at=now() + OTHER_AGAIN,
         )
     except HoldRecord as error:
         return refused(opened, error.says)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from truckroll.kit.normal import explains, stored
+from truckroll.kit.normal import explains, is_stored, stored
 from truckroll.model.records import Fields, Value, as_text, encode_fields, same
 from truckroll.sync.types import FieldHold
 
@@ -16,14 +16,25 @@ if TYPE_CHECKING:
     from truckroll.sync.types import Step
 
 
-def refusal(step: Step, says: str) -> dict[str, FieldHold]:
-    """Return the hold of a write that was refused: it ends when something else is to be written."""
-    return {"write": FieldHold(reason="refused", detail=says, of=_digest(step))}
+AWAITS_OTHER = "awaits_other"
 
 
-def refused_before(hold: FieldHold | None, step: Step) -> bool:
-    """Tell whether just this write was refused before and nobody said to try again."""
-    return hold is not None and not hold.answer and hold.of == _digest(step)
+def refusal(step: Step, says: str, reason: str = "refused") -> dict[str, FieldHold]:
+    """Return the hold of a write that was refused: it ends when something else is to be written.
+
+    One that `awaits_other` ends at the time for the next try, too.
+    """
+    return {"write": FieldHold(reason=reason, detail=says, of=_digest(step))}
+
+
+def refused_before(hold: FieldHold | None, step: Step, *, due: bool) -> bool:
+    """Tell whether just this write was refused before and nobody said to try again.
+
+    What awaits another record is tried again when it is `due`.
+    """
+    if hold is None or hold.answer or (due and hold.reason == AWAITS_OTHER):
+        return False
+    return hold.of == _digest(step)
 
 
 def _digest(step: Step) -> str:
@@ -81,7 +92,7 @@ def settle(
 
 def _kept(how: Stored, sent: Value, shown: Value, before: Value) -> bool:
     """Tell whether a system kept what was sent, in its own form or one that can be named."""
-    if same(stored(how, sent), shown):
+    if is_stored(how, sent, shown):
         return True
     return not same(shown, before) and explains(sent, shown) is not None
 

@@ -9,7 +9,7 @@ from connectors.servicetitan.world import GUID, session_of
 from contract.sentences import assert_sentence
 from truckroll.connectors.servicetitan.wire import MARK_KEY, mark_key
 from truckroll.kit.contract import Seen
-from truckroll.kit.errors import HoldRecord, OutcomeUnknown
+from truckroll.kit.errors import AwaitOther, HoldRecord, OutcomeUnknown
 from truckroll.model.records import Address
 from truckroll.model.time import AllDay
 from truckroll.sync.perform import Hand, look_up, perform_step
@@ -106,6 +106,33 @@ async def test_a_job_is_made_for_the_customer_and_place_that_are_named(stay, com
             await create(stay, draft("00000000000000cc", job_type=kind, customer="Acme Offices"))
         assert_sentence(caught.value.says)
         assert len(company.visits()) == made
+
+
+@pytest.mark.fault("F37")
+async def test_a_customer_who_was_merged_in_a_circle_is_named_and_gets_no_job(stay, company):
+    first, second = (row["id"] for row in list(company.tenant["customers"].seen())[:2])
+    settings = {**stay.session.settings, "customer": str(first)}
+    company.edit("customers", first, mergedToId=second)
+    company.edit("customers", second, mergedToId=first)
+    async with session_of(settings) as session:
+        with pytest.raises(HoldRecord) as caught:
+            await APPOINTMENTS.create(session, stay.scope, draft())
+    assert_sentence(caught.value.says)
+    assert f"merged {first} into {second} into {first}" in caught.value.says
+    assert writes(company) == []
+
+
+async def test_what_may_yet_come_is_waited_for_and_what_is_wrong_is_not(stay, company):
+    company.edit("customers", company.customer, name="Acme")
+    for fields in ({"customer": "Nobody"}, {"people": ("Nobody",)}, {"number": "J-1"}):
+        with pytest.raises(AwaitOther):
+            await create(stay, draft(**fields))
+    another = next(r for r in company.tenant["customers"].seen() if r["id"] != company.customer)
+    company.edit("customers", another["id"], name="Acme")
+    with pytest.raises(HoldRecord) as caught:
+        await create(stay, draft(customer="Acme"))
+    assert not isinstance(caught.value, AwaitOther)
+    assert writes(company) == []
 
 
 async def test_a_refused_job_is_held_with_the_vendor_s_words(stay, company):

@@ -115,6 +115,17 @@ async def test_a_merged_customer_is_the_one_it_went_into(stay, company):
     assert direct.fields == read.seen[id_].fields
 
 
+@pytest.mark.fault("F37")
+async def test_a_customer_who_was_merged_in_a_circle_is_not_shown_and_that_is_said(stay, company):
+    id_ = visit_of(company.job())
+    other = next(r for r in company.tenant["customers"].seen() if r["id"] != company.customer)
+    company.edit("customers", company.customer, mergedToId=other["id"])
+    company.edit("customers", other["id"], mergedToId=company.customer)
+    seen = await APPOINTMENTS.read(stay.session, stay.scope, id_)
+    assert "customer" not in seen.fields
+    assert "the customer" in seen.problems[0]
+
+
 async def test_a_deleted_visit_is_a_tombstone_and_the_others_of_its_job_stay(stay, company):
     job = company.job(visits=2)
     cursor = (await stay.list()).cursor

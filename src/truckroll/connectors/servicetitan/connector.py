@@ -145,17 +145,19 @@ async def scopes(session: Session) -> tuple[Scope, ...]:
 
 
 _TEXT = Stored(trim=True, omits_empty=True)
+# Each visit has it: from its source, else by the settings.
+_GIVEN = Stored(trim=True, omits_empty=True, always=True)
 FIELDS: Mapping[str, Stored] = {
-    "number": _TEXT,
+    "number": _GIVEN,
     "title": _TEXT,
     "when": LOSSLESS,
     "window": LOSSLESS,
     "status": Stored(words=(("tentative", "scheduled"),)),
     "people": Stored(trim=True),
-    "location": Stored(trim=True),
+    "location": _GIVEN,
     "job_type": _TEXT,
     "notes": _TEXT,
-    "customer": _TEXT,
+    "customer": _GIVEN,
     "contact": LOSSLESS,
     "category": _TEXT,
 }

@@ -34,7 +34,7 @@ from truckroll.connectors.servicetitan.writes import (
     window,
 )
 from truckroll.kit.contract import Draft, Reply, Scope, Seen, Session
-from truckroll.kit.errors import HoldRecord, OutcomeUnknown, VendorError
+from truckroll.kit.errors import AwaitOther, HoldRecord, OutcomeUnknown, VendorError
 from truckroll.kit.http import Response
 from truckroll.model.time import Timed
 
@@ -54,8 +54,8 @@ async def create(session: Session, scope: Scope, draft: Draft) -> Reply:
     """Make a visit; doing it again with the same mark finds the first one.
 
     With a job number it is one more visit of that job, else the first of a new job. Raises
-    HoldRecord with what is missing, OutcomeUnknown where the visit was made and something of it
-    was not.
+    HoldRecord with what is missing, AwaitOther where that may yet come, OutcomeUnknown where the
+    visit was made and something of it was not.
     """
     title = draft.fields.get("title")
     what = f'"{title}"' if title else "a visit without a title"
@@ -150,7 +150,7 @@ async def _one_more(session: Session, number_: str, when: Timed, times: dict[str
     jobs = await listed(session, path(session, "jpm", "jobs"), Job, {"number": number_})
     fits = [one.row for one in jobs.kept if one.row.job_number == number_]
     if len(fits) != 1:
-        raise HoldRecord(
+        raise AwaitOther(
             f'{session.system} has no job with the number "{number_}" to which the visit could be '
             "added. Correct the number, or take it out of the recipe so that a job is made."
         )

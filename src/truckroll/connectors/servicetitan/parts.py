@@ -153,6 +153,8 @@ class Composer:
             if not moved:
                 break
             found |= moved
+        else:  # who was merged in a circle is nobody that can be named
+            found = {id_: one for id_, one in found.items() if not one.row.merged_to_id}
         return found
 
     async def _assignments(self, ids: Collection[int]) -> dict[int, list[Kept[Assignment]]]:

@@ -7,7 +7,7 @@ from truckroll.connectors.servicetitan.calls import listed, path
 from truckroll.connectors.servicetitan.places import plain
 from truckroll.connectors.servicetitan.wire import Technician
 from truckroll.kit.contract import Session
-from truckroll.kit.errors import HoldRecord
+from truckroll.kit.errors import AwaitOther, HoldRecord
 
 
 async def technicians_called(
@@ -15,8 +15,8 @@ async def technicians_called(
 ) -> tuple[Technician, ...]:
     """Return the active technicians who are called so, each once, in the order given.
 
-    A mail address decides before a name. Raises HoldRecord where somebody is no technician, or
-    is more than one.
+    A mail address decides before a name. Raises AwaitOther where somebody is no technician,
+    HoldRecord where somebody is more than one.
     """
     if not people:
         return ()
@@ -35,7 +35,7 @@ def _one(session: Session, active: Collection[Technician], asked: str, what: str
     if len(fits) == 1:
         return fits[0]
     count = "no active technician" if not fits else f"{len(fits)} active technicians"
-    raise HoldRecord(
+    raise (HoldRecord if fits else AwaitOther)(
         f'{session.system} has {count} called "{asked}", to whom {what} is assigned. Use the name '
         "or the mail address that one technician has there."
     )

@@ -8,7 +8,7 @@ from truckroll.connectors.servicetitan.refusals import ensure
 from truckroll.connectors.servicetitan.site import number
 from truckroll.connectors.servicetitan.wire import Customer, Location, Named, Row, address_of
 from truckroll.kit.contract import Session
-from truckroll.kit.errors import HoldRecord
+from truckroll.kit.errors import AwaitOther, HoldRecord
 from truckroll.model.records import Address, Fields
 
 _MERGES = 5
@@ -26,7 +26,8 @@ async def place_of(session: Session, fields: Fields, what: str) -> Place:
     """Return for whom and where a visit is: as its fields name them, else as the settings do.
 
     A customer is known by their whole name, a location by its address or by being the only one.
-    Raises HoldRecord where none or several fit, or the customer is marked "Do not service".
+    Raises AwaitOther where none fits, HoldRecord where several do, or the customer is marked "Do
+    not service".
     """
     name, address = fields.get("customer"), fields.get("location")
     told = number(session, "customer", "customer")
@@ -45,7 +46,7 @@ async def place_of(session: Session, fields: Fields, what: str) -> Place:
             f"nothing is made there for {what}. Take the mark off if it is wrong."
         )
     told = number(session, "location", "location")
-    if isinstance(address, Address):
+    if isinstance(address, Address) and address.one_line().strip():
         return Place(customer.id, await _location(session, customer, address, what))
     return Place(customer.id, told or await _location(session, customer, None, what))
 
@@ -58,9 +59,9 @@ async def _called(session: Session, name: str, what: str) -> Customer:
 
 
 async def _customer(session: Session, id_: int, what: str) -> Customer:
-    """Return a customer by id, followed where merged."""
-    asked = id_
-    for _ in range(_MERGES):
+    """Return a customer by id, followed where merged; not in a circle."""
+    asked, trail = id_, [id_]
+    while len(trail) <= _MERGES and asked not in trail[:-1]:
         response = await get(session, path(session, "crm", f"customers/{asked}"))
         ensure(session, response, f"customer {asked}")
         rows = read_row(session, response, Customer)
@@ -70,9 +71,12 @@ async def _customer(session: Session, id_: int, what: str) -> Customer:
         if not customer.merged_to_id:
             return customer
         asked = customer.merged_to_id
+        trail.append(asked)
+    way = " into ".join(map(str, trail))
     raise HoldRecord(
-        f"Customer {id_}, for whom {what} is to be made, cannot be followed at {session.system}. "
-        "Correct customer in the account's settings."
+        f"Customer {id_}, for whom {what} is to be made, leads to nobody at {session.system}"
+        f"{f': it was merged {way}' if trail[1:] else ''}. Correct customer in the account's "
+        "settings."
     )
 
 
@@ -102,7 +106,7 @@ def _at(location: Location, address: Address) -> bool:
 
 
 async def job_type_called(session: Session, name: str, what: str) -> int:
-    """Return the id of the active job type of this name; raises HoldRecord where there is none."""
+    """Return the id of the active job type of this name; raises AwaitOther where there is none."""
     where = path(session, "jpm", "job-types")
     rows = await listed(session, where, Named, {"name": name.strip(), "active": "True"})
     found = (one.row for one in rows.kept if plain(one.row.name) == plain(name))
@@ -113,10 +117,14 @@ def _one(found: Iterable[_R], called: str, session: Session, what: str) -> _R:
     rows = list(found)
     if len(rows) == 1:
         return rows[0]
-    count = "no" if not rows else f"{len(rows)} times a"
+    if not rows:
+        raise AwaitOther(
+            f"{session.system} has no {called}, which {what} needs. Make it there, or correct it "
+            "at its source."
+        )
     raise HoldRecord(
-        f"{session.system} has {count} {called}, which {what} needs. Correct it there or at its "
-        "source."
+        f"{session.system} has {len(rows)} times a {called}, which {what} needs. Correct it there "
+        "or at its source."
     )
 
 
