@@ -115,8 +115,9 @@ class Doing:
         self.world.loop.call_later(self.more[0], wild.comes_up, context=OUTSIDE)
 
     def refuse(self) -> None:
-        self.company.fail(self.target, "refuse")
-        self.world.fire("refuse")
+        how = "lacking" if self.index % 2 else "refuse"
+        self.company.fail(self.target, how)
+        self.world.fire(how)
 
     def list_fails(self) -> None:
         self.company.fail(self.system, "list")

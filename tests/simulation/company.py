@@ -18,9 +18,12 @@ from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
 from truckroll.sync.brakes import FEW, REMOVALS_FLOOR, REMOVALS_SHARE, SMALL_SCOPE
 from truckroll.sync.leases import BEAT_SECONDS, ROBBED_BEATS
+from truckroll.sync.perform import OTHER_AGAIN
+from truckroll.sync.reply import AWAITS_OTHER
 
 if TYPE_CHECKING:
     from simulation.world import World
+    from truckroll.sync.types import Link
 
 RECIPE = MIRROR = 1
 HOUR = 3600.0
@@ -282,7 +285,12 @@ class Company(Chaos):
             return f"the recipe is due ({recipe.trouble})"
         if at_once(twin.open_intents(RECIPE)):
             return "an intent has no outcome"
-        late = [one.id for one in twin.link_rows.values() if one.look_at and one.look_at <= soon]
+        links = twin.link_rows.values()
+        late = [
+            one.id
+            for one in links
+            if one.look_at and one.look_at <= (now + OTHER_AGAIN if _awaits(one) else soon)
+        ]
         return f"links {late} are due" if late else ""
 
     def linked(self):
@@ -320,3 +328,9 @@ class Company(Chaos):
         record = nasty.records.get(end.external_id)
         odd = field in nasty.drops | nasty.forces.keys()
         return odd or (record is not None and same(record[1].get(field), value))
+
+
+def _awaits(link: Link) -> bool:
+    """Tell whether a link waits for what one of its ends hangs on."""
+    held = (end.holds.get("write") for end in link.ends)
+    return any(one is not None and one.reason == AWAITS_OTHER for one in held)
