@@ -24,10 +24,11 @@ update record set listing = %(listing)s where id = any(%(ids)s::bigint[])
 -- and those that are not held, though their scope was listed whole since: it may be gone again.
 select w.step, e.scope, coalesce(r.state = 'gone', true), r.version, r.fields,
   r.seen_at > s.opened_at
+-- Each step is a look-up of its own: joined, they were walked side by side, step by end.
 from unnest(%(ids)s::bigint[], %(external_ids)s::text[]) w (step, external_id)
-join step s on s.id = w.step
-join link_end e on e.id = s.link_end
-join scope c on c.id = e.scope
+cross join lateral (select link_end, opened_at from step where id = w.step limit 1) s
+cross join lateral (select scope from link_end where id = s.link_end limit 1) e
+cross join lateral (select complete_at from scope where id = e.scope limit 1) c
 left join lateral (
   select id, state, version, fields, seen_at from record
   where scope = e.scope and external_id between w.external_id and w.external_id

@@ -30,9 +30,10 @@ cross join lateral (
 cross join lateral (
   select l.id from link l where l.mirror = %(mirror)s and l.key = r.mark
   union
-  select e.link from link_end e
-  where e.record = any(array(
-      select g.id from record g where g.series = r.series and g.state = 'gone'))
+  select e.link from record g
+  cross join lateral (
+    select link, mirror, side from link_end where link_end.record = g.id offset 0) e
+  where g.series = r.series and g.state = 'gone'
     and e.mirror = %(mirror)s and e.side = 'source') f (link)
 cross join lateral (select key, state from link where link.id = f.link limit 1) l
 cross join lateral (
@@ -135,19 +136,21 @@ where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live' and r.owned and r
 order by r.id limit %(limit)s
 
 -- name: came_before
--- The other way round, from links to records, the planner would walk all links of the mirror.
+-- The other way round, from links to records, the planner would walk all links of the mirror; asked
+-- for the state of a link in a join, or for a record by equal keys, all that live, or its scope.
 select w.scope, w.external_id, {record}
 from unnest(%(scopes)s::bigint[], %(external_ids)s::text[]) w (scope, external_id)
 cross join lateral (
   select id, scope, coarse, arrived from record
-  where scope = w.scope and external_id = w.external_id limit 1) own
+  where scope = w.scope and external_id between w.external_id and w.external_id
+  order by external_id limit 1) own
 join record r on r.coarse = own.coarse and r.scope + 0 = own.scope and r.id <> own.id
 where r.state = 'gone' and r.gone_at >= %(since)s or r.state = 'live' and exists (
   select from link_end e
-  join link l on l.id = e.link
   join link_end f on f.link = e.link and f.side <> e.side
   join record g on g.id = f.record
-  where e.record = r.id and e.mirror = %(mirror)s and e.state = 'live' and l.state = 'live'
+  where e.record = r.id and e.mirror = %(mirror)s and e.state = 'live'
+    and (select l.state from link l where l.id = e.link limit 1) = 'live'
     and f.state = 'live' and g.arrived < own.arrived)
 order by r.id
 
