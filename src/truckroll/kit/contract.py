@@ -199,7 +199,8 @@ class Resource:
     stale. `lag` is how long a listing may stay behind a write. `snapshot` says that a complete
     listing shows one instant, so that absence from it needs no second read. `notifies` names
     whom a write may notify, by operation; `notifies_by` the same where an account's settings
-    decide it. Where it says `{guests}`, the record's field `guests` names them.
+    decide it. Where it says `{guests}`, the record's field `guests` names them. `concurrency` is
+    how many records are worked on at one time; how many requests are under way says the `Pace`.
     """
 
     kind: str
