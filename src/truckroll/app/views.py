@@ -216,7 +216,8 @@ def _release(hold: Hold, ref: str) -> str:
     if hold.reason == "not_ours":
         return "by itself, as soon as its owner has changed it"
     if hold.reason == "awaits_other":
-        return f"by itself, soon after it is there; at once: truckroll holds --retry {ref}"
+        soon = "by itself, within 15 minutes of its being there"
+        return f"{soon}; at once: truckroll holds --retry {ref}"
     if hold.reason == "conflict":
         return "by itself: the next run tries again"
     if hold.reason in ("refused", "undone", "churn", "not_stored"):
