@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from store.worlds import AT, later, make_world, seen, visit
 from truckroll.kit.contract import Missing, Scope
+from truckroll.sync.match import create_key
 
 
 async def second_source(store, world, account=None):
@@ -102,9 +103,13 @@ async def test_records_with_the_mark_of_a_link_are_the_hubs_own(store):
     assert [end.external_id for end in new.ends] == ["theirs"]
 
 
+def named(key):
+    return f"{key}.ics"
+
+
 async def copied(world, *, chosen):
     at, there = later(minutes=1), [world.target]
-    chosen = there if chosen else ()
+    chosen = dict.fromkeys(there, named) if chosen else {}
     return (
         await world.store.adopt(world.mirror, "target", there, at=at, limit=9, chosen=chosen)
     ).made
@@ -118,6 +123,19 @@ async def test_where_the_hub_chooses_ids_a_mark_beside_its_record_is_a_copy(stor
     assert await copied(world, chosen=True) == 1
     (new,) = [one for one in await world.due(at=later(minutes=1)) if one.id != link.id]
     assert [end.external_id for end in new.ends] == ["copy"]
+
+
+@pytest.mark.fault("F56")
+async def test_what_the_hub_made_after_the_backup_that_it_was_restored_from_is_no_copy(store):
+    world = await make_world(store)
+    (link,) = await world.synced()
+    ours = named(create_key(link.key, world.target, 7))
+    copy = named(create_key(link.key, world.source, 7))
+    marked = (seen(name, mark=link.key, series=name) for name in (ours, copy))
+    await world.page(seen("x0"), *marked, scope=world.target)
+    assert await copied(world, chosen=True) == 1
+    (new,) = [one for one in await world.due(at=later(minutes=1)) if one.id != link.id]
+    assert [end.external_id for end in new.ends] == [copy]
 
 
 @pytest.mark.parametrize("how", ["gone", "being written", "elsewhere", "renamed", "shared"])
@@ -141,5 +159,7 @@ async def test_a_mark_whose_record_may_have_moved_or_been_made_is_no_copy(store,
     series = "uid" if how == "renamed" else "other"
     await world.page(seen("copy", mark=link.key, series=series), scope=scope)
     at, there = later(minutes=1), [world.target, scope]
-    adopted = await store.adopt(world.mirror, "target", there, at=at, limit=9, chosen=there)
+    adopted = await store.adopt(
+        world.mirror, "target", there, at=at, limit=9, chosen=dict.fromkeys(there, named)
+    )
     assert adopted.made == 0

@@ -12,8 +12,8 @@ from truckroll.store.base import Row, Statements
 from truckroll.store.folding import KEY_BYTES, adopt_folded
 from truckroll.store.links import SQL, decode_holds
 from truckroll.store.story import write_story
-from truckroll.sync.match import AMBIGUOUS, key_of
-from truckroll.sync.ports import FoldKey
+from truckroll.sync.match import AMBIGUOUS, is_made, key_of
+from truckroll.sync.ports import FoldKey, Names
 from truckroll.sync.types import Note
 
 # The columns of an arrival: `free` says that it may be linked and is not yet in the mirror,
@@ -31,7 +31,7 @@ _ARRIVAL = b"""r.id, r.arrived, r.account, r.external_id,
       and e.state = 'live' and not e.open and o.id <> r.id and o.state = 'live'
       and not exists (select from link_end x left join record y on y.id = x.record
         where x.link = l.id and (x.external_id = r.external_id or y.series = r.series))),
-  r.series is not null"""
+  r.series is not null, r.mark"""
 
 
 class _Arrival(NamedTuple):
@@ -43,6 +43,7 @@ class _Arrival(NamedTuple):
     marked: bool
     copied: bool
     serial: bool
+    mark: str | None
 
 
 async def adopt_in_scope(
@@ -55,16 +56,17 @@ async def adopt_in_scope(
     *,
     fold: FoldKey | None,
     match: tuple[str, ...],
-    chosen: bool,
+    names: Names | None,
 ) -> tuple[int, int, bool]:
     """Adopt among the next `limit` arrivals of a scope, and those passed over before.
 
-    With `chosen` the hub chooses the ids there: what carries the mark of a record beside it is a
-    copy that somebody made. With `fold` no record is one that moved or is awaited: it comes to
-    the link of its key anyway. `match` and the rest as `sync.ports` say.
+    Where the hub chooses the ids there, `names` returns them by create key: what carries the mark
+    of a record beside it and another id is a copy that somebody made. With `fold` no record is
+    one that moved or is awaited: it comes to the link of its key anyway. `match` and the rest as
+    `sync.ports` say.
     Returns how many were adopted, how many left to links, and whether there may be more arrivals.
     """
-    place = {"mirror": mirror, "scope": scope, "side": side, "at": at, "chosen": chosen}
+    place = {"mirror": mirror, "scope": scope, "side": side, "at": at, "chosen": names is not None}
     locked = await cursor.ask(SQL["adoption"], place)
     arrivals = await cursor.ask(_query("arrivals"), {**place, "limit": limit})
     after, again = await locked.fetchone() or (0, [])
@@ -79,7 +81,7 @@ async def adopt_in_scope(
     free = [one for one in seen.values() if one.free]
     moved = await _moved(cursor, free, place) if side == "source" and not fold else set()
     free = [one for one in free if one.id not in moved]
-    ours = {one.id for one in free if one.marked and not one.copied}
+    ours = {one.id for one in free if one.marked and not _is_copy(one, scope, names)}
     theirs = [one.id for one in free if one.id not in ours]
     awaited: set[int] = set()
     if match and theirs and not fold:
@@ -94,6 +96,12 @@ async def adopt_in_scope(
     elif taken:
         await _link(cursor, taken, place)
     return len(taken) + len(moved), len(awaited), len(fresh) == limit
+
+
+def _is_copy(one: _Arrival, scope: int, names: Names | None) -> bool:
+    return one.copied and not (
+        names is not None and one.mark and is_made(names, one.mark, scope, one.external_id)
+    )
 
 
 def _query(name: str) -> bytes:

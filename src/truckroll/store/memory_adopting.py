@@ -8,14 +8,14 @@ import msgspec
 
 from truckroll.model.records import KINDS
 from truckroll.store.memory_folding import MemoryFolding
-from truckroll.sync.match import AMBIGUOUS, key_of
-from truckroll.sync.ports import Adopted
+from truckroll.sync.match import AMBIGUOUS, is_made, key_of
+from truckroll.sync.ports import NOWHERE, Adopted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from truckroll.sync.ports import FoldKey
+    from truckroll.sync.ports import FoldKey, Names
     from truckroll.sync.types import End, Hold, Link, RecordRow
 
 
@@ -88,7 +88,7 @@ class MemoryAdopting(MemoryFolding):
         limit: int,
         fold: FoldKey | None = None,
         match: tuple[str, ...] = (),
-        chosen: Collection[int] = (),
+        chosen: Mapping[int, Names] = NOWHERE,
     ) -> Adopted:
         """Make links for records that no link has yet; see `sync.ports`."""
         made = left = 0
@@ -98,7 +98,11 @@ class MemoryAdopting(MemoryFolding):
                 made += 1
                 continue
             if record.mark in keys and not (
-                record.scope in chosen and self._is_copy(mirror, record)
+                record.scope in chosen
+                and self._is_copy(mirror, record)
+                and not is_made(
+                    chosen[record.scope], record.mark or "", record.scope, record.external_id
+                )
             ):
                 continue
             if fold is None and match and self._awaited(mirror, side, record, match, at):

@@ -1,6 +1,6 @@
 """Planning: links in bounded batches, and the journal of what was decided about them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from truckroll.store.base import RECORD, Base, Row, Statements, record_row, retr
 from truckroll.store.folding import regroup_due
 from truckroll.store.links import LINK, SQL, encode_holds, end_row, link_row, whole_links
 from truckroll.store.story import write_story
-from truckroll.sync.ports import Adopted, FoldKey, OpenStep
+from truckroll.sync.ports import NOWHERE, Adopted, FoldKey, Names, OpenStep
 from truckroll.sync.types import Decision, Link, RecordRow, Step
 
 
@@ -43,7 +43,7 @@ class PlanningStore(Base):
         limit: int,
         fold: FoldKey | None = None,
         match: tuple[str, ...] = (),
-        chosen: Collection[int] = (),
+        chosen: Mapping[int, Names] = NOWHERE,
     ) -> Adopted:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
@@ -51,7 +51,8 @@ class PlanningStore(Base):
         of a link of the mirror again each time: it is the hub's, or that link's record, moved.
         The cost is that of the records since the last call. With `fold`, records of one key
         share a link. With `match`, what a link may be about to make is left to it until it was
-        planned. In the `chosen` scopes a record with the mark of one that is there is a copy.
+        planned. In the `chosen` scopes a record with the mark of one that is there, and an id that
+        the hub did not choose, is a copy.
         """
         made = left = 0
         async with self._transaction(durable=False, fenced=True) as cursor:
@@ -61,7 +62,7 @@ class PlanningStore(Base):
                         *(cursor, mirror, side, scope, at, limit - made),
                         fold=fold,
                         match=match,
-                        chosen=scope in chosen,
+                        names=chosen.get(scope),
                     )
                     made, left = made + new, left + passed
                     if not more:

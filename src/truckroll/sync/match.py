@@ -14,7 +14,24 @@ if TYPE_CHECKING:
     from truckroll.sync.types import RecordRow
 
 Key = tuple[str, ...]
+_GENERATIONS = 100  # of an end that was made anew so often, somebody has asked why
 AMBIGUOUS = "ambiguous"  # held: several records may be it, and nobody else takes them
+
+
+def create_key(link: str, scope: int, generation: int) -> str:
+    """Return what makes the create of a link's end safe to repeat, and no other's."""
+    return f"{link}-{scope}-{generation}"
+
+
+def is_made(names: Callable[[str], str], link: str, scope: int, external_id: str) -> bool:
+    """Tell whether a record has a name that the hub gives to what it makes of a link there.
+
+    `names` returns that name for a create key. A restored hub does not know the generations that
+    it made since.
+    """
+    return any(
+        names(create_key(link, scope, number)) == external_id for number in range(_GENERATIONS)
+    )
 
 
 def key_of(fields: Mapping[str, object], names: tuple[str, ...]) -> Key | None:

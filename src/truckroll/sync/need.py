@@ -12,7 +12,7 @@ from truckroll.model.records import Fields, Value, as_text, same
 from truckroll.model.time import Timed, wall
 from truckroll.recipes.mirror import Problem
 from truckroll.sync.context import NO_MATCH
-from truckroll.sync.match import AMBIGUOUS
+from truckroll.sync.match import AMBIGUOUS, create_key
 from truckroll.sync.merge import STEADY, merge
 from truckroll.sync.reply import refused_before
 from truckroll.sync.types import PERSON, FieldHold, Hold, Op, Step
@@ -365,7 +365,7 @@ def build(work: Work, at: At, op: Op, fields: Fields, whole: Fields, reason: str
         whole=whole,
         before=at.shown,
         version=end.version,
-        create_key=f"{link.key}-{end.scope}-{end.generation}" if op == "create" else "",
+        create_key=create_key(link.key, end.scope, end.generation) if op == "create" else "",
         reason=reason,
         notifies=at.facts.notified(op, at.shown),
         title=title if isinstance(title, str) else as_text(title),

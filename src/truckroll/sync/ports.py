@@ -4,9 +4,10 @@ Implemented by `truckroll.store`. One store speaks for one tenant. Every method 
 transaction unless it says otherwise. All instants are aware UTC.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -14,6 +15,9 @@ import msgspec
 from truckroll.kit.contract import Page, Scope
 from truckroll.model.records import Fields
 from truckroll.sync.types import Decision, Link, Outcome, RecordRow, Step
+
+Names = Callable[[str], str]  # from a create key the id that the hub chooses for its record
+NOWHERE: Mapping[int, Names] = MappingProxyType({})
 
 FoldKey = Callable[[Fields], str]  # from what a source record shows to its fold key, "" for none
 
@@ -132,7 +136,7 @@ class Planning(Protocol):
         limit: int,
         fold: FoldKey | None = None,
         match: tuple[str, ...] = (),
-        chosen: Collection[int] = (),
+        chosen: Mapping[int, Names] = NOWHERE,
     ) -> Adopted:
         """Make links for at most `limit` live records of the scopes that no link has yet.
 
@@ -150,9 +154,10 @@ class Planning(Protocol):
         That link becomes due, so that it is matched first (SYNC §8); once it was planned without
         taking the record, nor held it as one of several, the record is adopted.
 
-        In the `chosen` scopes the hub chooses the ids, so it makes nothing twice. What carries the
-        mark of a link there, beside the live record of that link and of another series than that,
-        was copied by somebody, or a series was split; it is adopted too.
+        In the `chosen` scopes the hub chooses the ids, by their function from a create key, so it
+        makes nothing twice. What carries the mark of a link there, beside the live record of that
+        link and of another series than that, was copied by somebody, or a series was split, save
+        where it has an id that the hub chose for that link; it is adopted too.
         """
         ...
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from truckroll.sync.job import Job, Report
     from truckroll.sync.leases import Held
-    from truckroll.sync.perform import Hand
     from truckroll.sync.ports import OpenStep, StoredScope
     from truckroll.sync.types import Decision, Outcome
 
@@ -110,7 +109,11 @@ async def adopt(job: Job, side: str) -> bool:
     store, now = job.store, job.now()
     scopes = job.sources if side == "source" else job.targets
     ids = [scope.id for scope in scopes]
-    chosen = [one.id for one in scopes if _chooses(job.hands.get(one.account))]
+    chosen = {
+        one.id: partial(choose, one.scope)
+        for one in scopes
+        if (hand := job.hands.get(one.account)) and (choose := hand.resource.choose_id)
+    }
     after = 0
     while job.fold is not None:
         after = await store.regroup(job.mirror, job.fold, at=now, after=after, limit=BATCH)
@@ -123,10 +126,6 @@ async def adopt(job: Job, side: str) -> bool:
         adopted = await adopt_some(at=now, limit=BATCH, fold=job.fold)
         if adopted.made < BATCH:
             return adopted.left > 0
-
-
-def _chooses(hand: Hand | None) -> bool:
-    return hand is not None and hand.resource.choose_id is not None
 
 
 async def carry_out(
