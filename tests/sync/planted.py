@@ -46,8 +46,8 @@ def planted(bug: Bug) -> Iterator[None]:
 # What is handed to a bug puts something in the place of something, until it is taken out again.
 def _raw(patch) -> None:
     """Compare what is wanted with what is shown, as if every system stored all of it."""
-    patch(need, "stored", lambda _how, value: value)
-    patch(reply, "stored", lambda _how, value: value)
+    patch(need, "is_stored", lambda _how, value, shown: same(value, shown))
+    patch(reply, "is_stored", lambda _how, value, shown: same(value, shown))
     patch(reply, "explains", lambda sent, shown: "same" if same(sent, shown) else None)
 
 
