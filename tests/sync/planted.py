@@ -48,6 +48,7 @@ def _raw(patch) -> None:
     """Compare what is wanted with what is shown, as if every system stored all of it."""
     patch(need, "is_stored", lambda _how, value, shown: same(value, shown))
     patch(reply, "is_stored", lambda _how, value, shown: same(value, shown))
+    patch(reply, "stored", lambda _how, value: value)
     patch(reply, "explains", lambda sent, shown: "same" if same(sent, shown) else None)
 
 
