@@ -282,7 +282,12 @@ def _lost(name: str, fate: str, *, write: bool) -> VendorError:
 
 def _old(nasty: Nasty, records):
     for id_, (version, fields) in records.items():
-        yield Seen(id=id_, fields=dict(fields), version=str(version) if nasty.etags else None)
+        yield Seen(
+            id=id_,
+            fields=dict(fields),
+            version=str(version) if nasty.etags else None,
+            mark=nasty.marks.get(id_),
+        )
 
 
 async def deliver(world, company: Company, scope: int, delivery: bytes) -> None:

@@ -103,7 +103,7 @@ class Nasty:
         if self.stale is not None:
             records, self.stale = self.stale, None
             items = tuple(
-                Seen(id=i, fields=dict(f), version=str(v) if self.etags else None)
+                Seen(i, dict(f), str(v) if self.etags else None, mark=self.marks.get(i))
                 for i, (v, f) in records.items()
             )
             yield Page(items=items, last=True, cursor=cursor)
