@@ -245,3 +245,10 @@ async def test_the_twin_does_the_same():
     store.gone = {"another"}
     store.holder = "a third"
     assert [one.epoch for one in await store.take("scope", [scope.id], seconds=10)] == [3]
+
+
+async def test_who_takes_a_lease_for_the_first_time_at_the_same_moment_shares_it_with_nobody(store):
+    for number in range(1000, 1200):
+        ids = list(range(number * 10, number * 10 + 8))
+        both = await asyncio.gather(*(store.take("scope", ids, seconds=30) for _ in range(8)))
+        assert sorted(one.id for some in both for one in some) == ids

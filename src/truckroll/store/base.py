@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor, OperationalError
-from psycopg.errors import DeadlockDetected
+from psycopg.errors import DeadlockDetected, UniqueViolation
 from psycopg_pool import AsyncConnectionPool
 
 from truckroll.model.records import Fields, decode_fields, encode_fields
@@ -35,10 +35,11 @@ def named_sql(file: str) -> Mapping[str, bytes]:
 
 
 def retried(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Run a method, which is one transaction, again where it lost a deadlock.
+    """Run a method, which is one transaction, again where it lost a deadlock, or a first insert.
 
     Replies to one mirror's writes make links of other mirrors due; rings of mirrors that run at
-    the same time may wait for each other.
+    the same time may wait for each other. `on conflict` sees but the key that it names: of a
+    table with two, a row that another inserts just then may clash in the other one.
     """
 
     @functools.wraps(method)
@@ -46,7 +47,7 @@ def retried(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutin
         for _ in range(_TRIES - 1):
             try:
                 return await method(*args, **kwargs)
-            except DeadlockDetected:
+            except (DeadlockDetected, UniqueViolation):
                 continue
         return await method(*args, **kwargs)
 

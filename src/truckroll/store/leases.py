@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from truckroll.store.base import Base, named_sql
+from truckroll.store.base import Base, named_sql, retried
 from truckroll.store.pulse import pulse_of
 from truckroll.sync.ports import Lease
 
@@ -12,6 +12,7 @@ SQL = named_sql("leases")
 class LeasesStore(Base):
     """Implements `sync.ports.Leases`. The database's clock alone counts."""
 
+    @retried
     async def take(self, what: str, ids: Sequence[int], *, seconds: float) -> list[Lease]:
         """Take what is free of these, each with a new epoch; the others are left out.
 

@@ -59,7 +59,7 @@ APPOINTMENTS = Resource(
     choose_id=writes.choose_id,
     repeat_safe="client id",
     conditional=True,
-    concurrency=2 * AT_ONCE,  # so that the next is written out when one is answered
+    concurrency=AT_ONCE + AT_ONCE // 2,  # the next are written out when one is answered
 )
 
 CALDAV = Connector(
