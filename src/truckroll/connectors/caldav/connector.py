@@ -9,7 +9,6 @@ from truckroll.kit.auth import Basic
 from truckroll.kit.contract import PRIVATE, Connector, Resource, Setting, is_private
 from truckroll.kit.http import Pace, Transport
 
-AT_ONCE = 8  # requests under way
 SETTINGS = (
     Setting(
         "url",
@@ -40,7 +39,7 @@ def transport(settings: Mapping[str, str]) -> Transport:
     return Transport(
         base_url=base_url(settings["url"]),
         auth=Basic(settings.get("user", ""), settings.get("password", "")),
-        pace=Pace(concurrency=2 if has_apples_ways(settings) else AT_ONCE),
+        pace=Pace(concurrency=2 if has_apples_ways(settings) else 8),
         private=is_private(settings),
         ca_file=settings.get("ca_file", ""),
     )
@@ -59,7 +58,7 @@ APPOINTMENTS = Resource(
     choose_id=writes.choose_id,
     repeat_safe="client id",
     conditional=True,
-    concurrency=AT_ONCE + AT_ONCE // 2,  # the next are written out when one is answered
+    concurrency=8,
 )
 
 CALDAV = Connector(
