@@ -150,7 +150,7 @@ async def _one_more(session: Session, number_: str, when: Timed, times: dict[str
     jobs = await listed(session, path(session, "jpm", "jobs"), Job, {"number": number_})
     fits = [one.row for one in jobs.kept if one.row.job_number == number_]
     if len(fits) != 1:
-        raise AwaitOther(
+        raise (HoldRecord if fits else AwaitOther)(
             f'{session.system} has no job with the number "{number_}" to which the visit could be '
             "added. Correct the number, or take it out of the recipe so that a job is made."
         )
