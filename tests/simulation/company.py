@@ -13,13 +13,13 @@ from simulation.twin import Twin
 from support.chaos import Chaos
 from truckroll.app.care import KILLED, says_killed
 from truckroll.app.installed import Installed
+from truckroll.kit.errors import AwaitOther
 from truckroll.kit.normal import LOSSLESS, stored
 from truckroll.model.records import same
 from truckroll.model.time import AllDay, Timed
 from truckroll.sync.brakes import FEW, REMOVALS_FLOOR, REMOVALS_SHARE, SMALL_SCOPE
 from truckroll.sync.leases import BEAT_SECONDS, ROBBED_BEATS
 from truckroll.sync.perform import OTHER_AGAIN
-from truckroll.sync.reply import AWAITS_OTHER
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -333,4 +333,4 @@ class Company(Chaos):
 def _awaits(link: Link) -> bool:
     """Tell whether a link waits for what one of its ends hangs on."""
     held = (end.holds.get("write") for end in link.ends)
-    return any(one is not None and one.reason == AWAITS_OTHER for one in held)
+    return any(one is not None and one.reason == AwaitOther.code for one in held)

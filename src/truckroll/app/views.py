@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from truckroll.model.records import Occurrence, Occurrences, Value, as_text, person_text
+from truckroll.sync.perform import OTHER_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -216,7 +217,8 @@ def _release(hold: Hold, ref: str) -> str:
     if hold.reason == "not_ours":
         return "by itself, as soon as its owner has changed it"
     if hold.reason == "awaits_other":
-        soon = "by itself, within 15 minutes of its being there"
+        minutes = OTHER_AGAIN // timedelta(minutes=1)
+        soon = f"by itself, within {minutes} minutes of its being there"
         return f"{soon}; at once: truckroll holds --retry {ref}"
     if hold.reason == "conflict":
         return "by itself: the next run tries again"

@@ -41,7 +41,7 @@ from truckroll.kit.gate import lane
 from truckroll.kit.normal import LOSSLESS, Stored
 from truckroll.model.records import Fields, same
 from truckroll.sync.ports import Fenced
-from truckroll.sync.reply import AWAITS_OTHER, Settled, refusal, settle, settle_found
+from truckroll.sync.reply import Settled, refusal, settle, settle_found
 from truckroll.sync.types import FieldHold, Outcome, Step
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ class Performer:
     def _weighed(self, hand: Hand, opened: OpenStep, outcome: Outcome) -> Outcome:
         """Leave an account alone that does not answer; hold a write that conflicts on and on."""
         account, end = opened.step.account, opened.step.end
-        if outcome.kind in ("later", "unknown") and not outcome.holds:
+        silent = outcome.kind in ("later", "unknown") and not outcome.holds  # a hold is an answer
+        if silent:
             self._unanswered[account] += 1
             if self._unanswered[account] == UNANSWERED:
                 says = (
@@ -260,7 +261,7 @@ async def perform_step(
             step=opened.id,
             kind="later",
             says=error.says,
-            holds=refusal(step, error.says, AWAITS_OTHER),
+            holds=refusal(step, error.says, AwaitOther),
             retry_at=now() + OTHER_AGAIN,
         )
     except HoldRecord as error:

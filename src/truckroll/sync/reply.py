@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from truckroll.kit.errors import AwaitOther, HoldRecord
 from truckroll.kit.normal import explains, is_stored, stored
 from truckroll.model.records import Fields, Value, as_text, encode_fields, same
 from truckroll.sync.types import FieldHold
@@ -16,15 +17,12 @@ if TYPE_CHECKING:
     from truckroll.sync.types import Step
 
 
-AWAITS_OTHER = "awaits_other"
-
-
-def refusal(step: Step, says: str, reason: str = "refused") -> dict[str, FieldHold]:
+def refusal(step: Step, says: str, error: type[HoldRecord] = HoldRecord) -> dict[str, FieldHold]:
     """Return the hold of a write that was refused: it ends when something else is to be written.
 
-    One that `awaits_other` ends at the time for the next try, too.
+    That of an AwaitOther ends at the time for the next try, too.
     """
-    return {"write": FieldHold(reason=reason, detail=says, of=_digest(step))}
+    return {"write": FieldHold(reason=error.code, detail=says, of=_digest(step))}
 
 
 def refused_before(hold: FieldHold | None, step: Step, *, due: bool) -> bool:
@@ -32,7 +30,7 @@ def refused_before(hold: FieldHold | None, step: Step, *, due: bool) -> bool:
 
     What awaits another record is tried again when it is `due`.
     """
-    if hold is None or hold.answer or (due and hold.reason == AWAITS_OTHER):
+    if hold is None or hold.answer or (due and hold.reason == AwaitOther.code):
         return False
     return hold.of == _digest(step)
 
