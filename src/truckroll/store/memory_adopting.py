@@ -97,13 +97,8 @@ class MemoryAdopting(MemoryFolding):
             if fold is None and side == "source" and self._moved(mirror, record, at):
                 made += 1
                 continue
-            if record.mark in keys and not (
-                record.scope in chosen
-                and self._is_copy(mirror, record)
-                and not is_made(
-                    chosen[record.scope], record.mark or "", record.scope, record.external_id
-                )
-            ):
+            names = chosen.get(record.scope)
+            if record.mark in keys and not (names and self._is_copy(mirror, record, names)):
                 continue
             if fold is None and match and self._awaited(mirror, side, record, match, at):
                 self._passed_over.add((mirror, record.id))
@@ -142,8 +137,10 @@ class MemoryAdopting(MemoryFolding):
             return True
         return False
 
-    def _is_copy(self, mirror: int, record: RecordRow) -> bool:
+    def _is_copy(self, mirror: int, record: RecordRow, names: Names) -> bool:
         """Tell whether a record carries the mark of a link whose own record is beside it."""
+        if is_made(names, record.mark or "", record.scope, record.external_id):
+            return False
         for link in self.link_rows.values():
             if self.mirror_of[link.id] != mirror or link.key != record.mark:
                 continue
