@@ -87,7 +87,7 @@ class Wild:
         self.lists = 0
         self.looked: dict[str, float] = {}
         self.tries = 0
-        self.reasons = 0
+        self.allowed = 0
 
     def resource(self) -> Resource:
         """Return what the hub has of it: the nasty system's resource, over the network."""
@@ -99,21 +99,24 @@ class Wild:
 
     def goes_down(self) -> None:
         """Answer nothing from now on but that it does not work."""
-        self.down, self.tries, self.reasons = True, 0, self._reasons()
+        self.down, self.tries, self.allowed = True, 0, self._allowed()
 
     def comes_up(self) -> None:
         """Work again."""
         self.down = False
 
-    def _reasons(self) -> int:
-        """Count what makes each worker ask at once: somebody's wish, or a leap of the clock."""
+    def _allowed(self) -> int:
+        """Count the tries that somebody's wish, or a leap of the clock, is a reason for.
+
+        After a leap each of up to three workers puts right what waits.
+        """
         wished = self.company.store.scope_rows[self.company.scope_of[self.name]].asked
-        return wished + self.world.fired["clock leap"]
+        return 2 * wished + 3 * self.world.fired["clock leap"]
 
     def _tried(self) -> None:
         """Who gets no answer waits longer each time, save where there is a reason."""
         self.tries += 1
-        if self.tries > MOST_TRIES + 3 * max(0, self._reasons() - self.reasons):
+        if self.tries > MOST_TRIES + max(0, self._allowed() - self.allowed):
             self.world.broken(f"{self.name} is down and was asked {self.tries} times")
 
     # The operations

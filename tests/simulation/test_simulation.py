@@ -24,17 +24,8 @@ CLASSES = {
     *("push lost", "push doubled", "push late", "notification lost", "take over"),
     *("kill", "end", "pause", "clock leap", "clock drift", "backup restored"),
     *("store fails", "store answer lost", "slow store", "engine fails", "engine answer lost"),
-    *(
-        "outage",
-        "refuse",
-        "lacking",
-        "list fails",
-        "cursor expired",
-        "signed out",
-        "stale list",
-        "deaf",
-    ),
-    "everything deleted",
+    *("outage", "refuse", "list fails", "cursor expired", "signed out", "stale list", "deaf"),
+    *("lacking", "everything deleted"),
 }
 
 
