@@ -126,6 +126,7 @@ async def late_writes(store, world, link):
 async def test_a_late_writer_is_refused_whatever_it_writes(store, other):
     world = await make_world(store)
     (link,) = await world.synced()
+    await world.page(seen("2"))  # it waits for its link
     before = await store.scope(world.source)
     (lost,) = await store.take("scope", [world.source], seconds=0)
     assert await other.take("scope", [world.source], seconds=60)

@@ -26,7 +26,7 @@ from truckroll.sync.ports import Busy, Fenced
 from truckroll.sync.run import adopt, carry_out, observe, undo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from truckroll.app.hub import Hub
     from truckroll.sync.ports import OpenStep, StoredScope
@@ -55,7 +55,14 @@ async def _read(hub: Hub, job: Job, report: Report) -> AsyncIterator[None]:
     """Read every scope; what that proves of each is kept beside what is done in the context."""
     began = hub.now()
     await observe(job, report)
-    noted = asyncio.create_task(hub.store.note_reads(report.scopes, began=began))
+    async with _beside(hub.store.note_reads(report.scopes, began=began)):
+        yield
+
+
+@asynccontextmanager
+async def _beside(note: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Let something be noted while what is in the context goes on."""
+    noted = asyncio.create_task(note)
     try:
         yield
     finally:
@@ -120,12 +127,12 @@ async def apply(
         tally, foreseen = await foresee(work, report.waiting)
         report.stops = await check(work, report, tally, confirmed=confirmed, hour=HOUR)
         if not report.stops:
-            await hub.store.plan_run(run, tally.writes)
             if begins is not None:
                 begins(tally.writes)
-            await carry_out(
-                work, run, report, foreseen, hour=HOUR, confirmed=confirmed, progress=progress
-            )
+            async with _beside(hub.store.plan_run(run, tally.writes)):
+                await carry_out(
+                    work, run, report, foreseen, hour=HOUR, confirmed=confirmed, progress=progress
+                )
             if tally.writes:  # no brake remembers that a scope was empty, if a person went on
                 await hub.store.calm([one.id for one in work.sources])
         view = await _view(hub, installed, work, report, run=run)

@@ -54,9 +54,13 @@ class PlanningStore(Base):
         planned. In the `chosen` scopes a record with the mark of one that is there, and an id that
         the hub did not choose, is a copy.
         """
+        asked = {"mirror": mirror, "scopes": sorted(set(scopes))}
+        waiting = [int(row[0]) for row in await self._rows(SQL["to_adopt"], asked)]
+        if not waiting:
+            return Adopted(0, 0)
         made = left = 0
         async with self._transaction(durable=False, fenced=True) as cursor:
-            for scope in sorted(set(scopes)):
+            for scope in waiting:
                 while made < limit:
                     new, passed, more = await adopt_in_scope(
                         *(cursor, mirror, side, scope, at, limit - made),

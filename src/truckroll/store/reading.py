@@ -49,11 +49,11 @@ class ReadingStore(Base):
         items = {item.id: item for item in page.items}
         async with self._transaction(durable=False, fenced=True) as cursor:
             locked = await cursor.ask(SQL["lock_scope"], {"scope": scope})
-            known = await ask_known(cursor, scope, list(items.values()))
+            known = await ask_known(cursor, scope, list(items.values())) if items else None
             row = await locked.fetchone()
             assert row is not None, "the scope is not known"
             place = {"account": row[0], "scope": scope, "listing": listing, "at": at}
-            seen = await observe_items(cursor, place, kind, known)
+            seen = await observe_items(cursor, place, kind, known) if known else []
             sighted = [one.held for one in seen if one.row is None and one.news == "same"]
             if page.unchanged:
                 await cursor.execute(SQL["ids"], {**place, "ids": list(page.unchanged)})

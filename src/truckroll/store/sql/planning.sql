@@ -1,3 +1,13 @@
+-- name: to_adopt
+-- Each step is a look-up by an index, whatever the statistics say.
+select s.id from unnest(%(scopes)s::bigint[]) s (id)
+left join lateral (
+  select arrived, again from adoption where mirror = %(mirror)s and scope = s.id limit 1) a on true
+where a.again <> '{}' or (
+  select r.id from record r where r.scope = s.id and r.arrived > coalesce(a.arrived, 0)
+  order by r.arrived limit 1) is not null
+order by s.id
+
 -- name: adoption
 select arrived, again from adoption
 where mirror = %(mirror)s and scope = %(scope)s for update
