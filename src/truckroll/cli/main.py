@@ -30,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. `argv` is without the programme's name."""
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # text streams have it
+    words = sys.argv[1:] if argv is None else argv
     try:
-        args = make_parser().parse_args(argv)
+        args = make_parser(*words[:1]).parse_args(words)
     except SystemExit as leave:
         return int(leave.code or 0)
     try:
