@@ -5,20 +5,25 @@ A connector is a value: a frozen `Connector` whose resources hold plain async ca
 package and the model, nothing else.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from truckroll.kit.auth import OAuthApp
-from truckroll.kit.handshakes import Handshake
-from truckroll.kit.http import Http, Transport
-from truckroll.kit.normal import Stored
-from truckroll.kit.proofs import Arrival, Proof
-from truckroll.kit.push import Hint, Odd, Subscribed, Wanted
+from truckroll.kit.push import Subscribed, Wanted
 from truckroll.model.records import Fields
+
+if TYPE_CHECKING:
+    from truckroll.kit.auth import OAuthApp
+    from truckroll.kit.handshakes import Handshake
+    from truckroll.kit.http import Http, Transport
+    from truckroll.kit.normal import Stored
+    from truckroll.kit.proofs import Arrival, Proof
+    from truckroll.kit.push import Hint, Odd
 
 Authority = Literal["client id", "create key", "upsert", "marker search", "once"]
 

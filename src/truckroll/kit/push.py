@@ -3,14 +3,18 @@
 A push is only ever a hint to read again: no state is taken from it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from truckroll.kit.classify import values_at
-from truckroll.kit.proofs import Arrival
+
+if TYPE_CHECKING:
+    from truckroll.kit.proofs import Arrival
 
 T = TypeVar("T")
 _MOST_PARTS = 10_000
