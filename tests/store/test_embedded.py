@@ -414,18 +414,33 @@ async def test_a_server_that_another_holder_stopped_is_no_zombie_of_its_starter(
     await until(lambda: not Path(f"/proc/{pid}").exists())
 
 
-async def test_one_that_was_begun_is_held_as_any_other(home):
-    begun = embedded(home)
-    begun.begin()
+async def test_one_that_was_begun_is_held_as_any_other_and_prepared(home):
+    begun, heard = embedded(home), []
+    begun.begin(heard.append)
     async with begun as server:
         pid = server.pid
         assert answer(server.url) == 42
+        assert heard == [server.url]
+        assert server.prepared
+    assert not runs(pid)
+
+
+async def test_what_preparing_meets_is_left_to_the_holder_and_leaves_nothing_running(home):
+    def refuse(_url):
+        raise DatabaseTrouble("the tables are of a newer version")
+
+    begun = embedded(home)
+    begun.begin(refuse)
+    async with begun as server:
+        pid = server.pid
+        assert answer(server.url) == 42
+        assert not server.prepared
     assert not runs(pid)
 
 
 def test_one_that_was_begun_and_never_used_leaves_nothing_running(home):
     begun = embedded(home)
-    begun.begin()
+    begun.begin(answer)
     begun._beginning.join()
     pid = begun.pid
     assert runs(pid)
@@ -440,6 +455,6 @@ def test_what_stops_a_begun_one_is_told_to_its_holder(home, monkeypatch, tmp_pat
     monkeypatch.setattr("truckroll.store.server._socket_directory", lambda _: open_place)
     monkeypatch.setattr("truckroll.store.server._ORPHANS_SECONDS", 0)
     begun = embedded(home)
-    begun.begin()
+    begun.begin(answer)
     with pytest.raises(DatabaseTrouble, match="others may enter"):
         begun.hold()

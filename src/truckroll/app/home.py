@@ -31,6 +31,8 @@ def begin_database(home: Path) -> Embedded | None:
     """
     if os.environ.get(URL_VARIABLE) or not is_home(home):
         return None
+    from truckroll.store.open import prepare  # noqa: PLC0415 -- a home is found without
+
     database = Embedded(home)
-    database.begin()
+    database.begin(prepare)
     return database

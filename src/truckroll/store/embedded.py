@@ -10,7 +10,7 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,6 +42,7 @@ class Embedded:
     def __init__(self, home: Path, *, durable: bool = True) -> None:
         self.home = home
         self.url = ""
+        self.prepared = False
         self._durable = durable
         self._server: Server | None = None
         self._holding: int | None = None
@@ -67,12 +68,16 @@ class Embedded:
                 await self._watch
         await asyncio.to_thread(self.let_go)
 
-    def begin(self) -> None:
-        """Begin to start or join the server and return at once; `hold` waits for the rest."""
+    def begin(self, prepare: Callable[[str], None]) -> None:
+        """Begin to start or join the server and return at once; `hold` waits for the rest.
+
+        `prepare` is then called with its URL; `prepared` tells whether it did not fail.
+        """
 
         def begin() -> None:
-            with contextlib.suppress(DatabaseTrouble, OSError):  # `hold` meets it again
-                self._take_hold()
+            with contextlib.suppress(DatabaseTrouble, OSError):  # who waits for it meets it again
+                prepare(self._take_hold())
+                self.prepared = True
 
         self._beginning = threading.Thread(target=begin, name="postgres begins")
         self._beginning.start()

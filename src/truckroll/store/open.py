@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Connection
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
@@ -78,12 +78,14 @@ class Stores:
 
 
 @asynccontextmanager
-async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Store]:
+async def open_store(
+    url: str, home: Path, tenant: int = 1, *, prepared: bool = False
+) -> AsyncIterator[Store]:
     """Give the store of a tenant in the database at `url`; makes its workspace if it is new.
 
     Otherwise as `open_stores`.
     """
-    async with open_stores(url, home) as stores:
+    async with open_stores(url, home, prepared=prepared) as stores:
         store = stores.of(tenant)
         await _make_workspace(store, tenant)
         yield store
@@ -91,14 +93,16 @@ async def open_store(url: str, home: Path, tenant: int = 1) -> AsyncIterator[Sto
 
 @asynccontextmanager
 async def open_stores(
-    url: str, home: Path, *, largest_pool: int = LARGEST_POOL
+    url: str, home: Path, *, largest_pool: int = LARGEST_POOL, prepared: bool = False
 ) -> AsyncIterator[Stores]:
     """Give the stores of the database at `url`; `home` holds the secret key.
 
-    The tables are made or brought up to date if the URL's role may do it. The stores work under
-    `truckroll_app`, which row-level security binds. Raises DatabaseTrouble.
+    The tables are made or brought up to date if the URL's role may do it, where that was not
+    `prepared`. The stores work under `truckroll_app`, which row-level security binds. Raises
+    DatabaseTrouble.
     """
-    await _prepare(url)
+    if not prepared:
+        await asyncio.to_thread(prepare, url)
     # A worker that hangs in a transaction must not keep others from what it holds.
     hung = f"-c idle_in_transaction_session_timeout={HUNG_SECONDS}s"
     options = f"-c role={APP_ROLE} -c search_path={SCHEMA} -c timezone=UTC {hung}"
@@ -128,7 +132,10 @@ async def open_home(
         async with open_store(url, home, tenant) as store:
             yield store
         return
-    async with database or Embedded(home) as server, open_store(server.url, home, tenant) as store:
+    async with (
+        database or Embedded(home) as held,
+        open_store(held.url, home, tenant, prepared=held.prepared) as store,
+    ):
         yield store
 
 
@@ -141,10 +148,11 @@ async def open_home_stores(
     There is a tenant 1 at least.
     """
     async with AsyncExitStack() as stack:
-        url = os.environ.get(URL_VARIABLE, "")
+        url, prepared = os.environ.get(URL_VARIABLE, ""), False
         if not url:
-            url = (await stack.enter_async_context(database or Embedded(home))).url
-        opened = open_stores(url, home, largest_pool=largest_pool)
+            held = await stack.enter_async_context(database or Embedded(home))
+            url, prepared = held.url, held.prepared
+        opened = open_stores(url, home, largest_pool=largest_pool, prepared=prepared)
         stores = await stack.enter_async_context(opened)
         await _make_workspace(stores.of(1), 1)
         yield url, stores
@@ -157,45 +165,48 @@ async def _make_workspace(store: Store, tenant: int) -> None:
         )
 
 
-async def _prepare(url: str) -> None:
-    """Migrate where the versions differ, and prove that the application's role can be taken on."""
+def prepare(url: str) -> None:
+    """Migrate where the versions differ, and prove that the application's role can be taken on.
+
+    Blocks. Raises DatabaseTrouble.
+    """
     try:
-        connection = await AsyncConnection.connect(url, autocommit=True)
+        connection = psycopg.connect(url, autocommit=True)
     except psycopg.OperationalError as error:
         raise DatabaseTrouble(
             f"The database does not answer: {str(error).strip()}. Check {URL_VARIABLE}, and that"
             " the server runs."
         ) from error
-    async with connection:
+    with connection:
         if (version := connection.info.server_version) < OLDEST:
             raise DatabaseTrouble(
                 f"The database is PostgreSQL {version // 10000}; Truckroll needs version"
                 f" {OLDEST // 10000} or newer."
             )
-        if not fits(await _present(connection)):
-            await asyncio.to_thread(migrate, url)
-        await _take_role(connection)
+        if not fits(_present(connection)):
+            migrate(url)
+        _take_role(connection)
 
 
-async def _present(connection: AsyncConnection[Row]) -> frozenset[str]:
+def _present(connection: Connection[Row]) -> frozenset[str]:
     """Return the versions that the tables have; none where they are not there or not ours."""
     try:
-        rows = await (await connection.execute(_PRESENT)).fetchall()
+        rows = connection.execute(_PRESENT).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
         return frozenset()
     return frozenset(str(row[0]) for row in rows)
 
 
-async def _take_role(connection: AsyncConnection[Row]) -> None:
+def _take_role(connection: Connection[Row]) -> None:
     """Refuse to serve where the role cannot be taken on or row-level security does not bind it."""
     try:
-        await connection.execute(f"set role {APP_ROLE}")
+        connection.execute(f"set role {APP_ROLE}")
     except psycopg.Error as error:
         raise DatabaseTrouble(
             f"The database's user may not work as {APP_ROLE}: {error.diag.message_primary}."
             f" Let its administrator run: grant {APP_ROLE} to <user>."
         ) from error
-    row = await (await connection.execute(_POWERS)).fetchone()
+    row = connection.execute(_POWERS).fetchone()
     if row is None or row[1]:
         raise DatabaseTrouble(
             f"The database role {APP_ROLE} can see every tenant's records, so Truckroll does not"
