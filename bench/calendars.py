@@ -142,14 +142,15 @@ class Bench:
         self.server.make_calendar("source")
         self._put(self.texts)
 
-    def edit(self) -> None:
-        """Change twenty events at the source, other ones each time."""
+    def edit(self) -> dict[str, str]:
+        """Change twenty events at the source, other ones each time; return these."""
         names = sorted(self.texts)
         first = self.edits * EDITS % len(names)
         self.edits += 1
         chosen = {name: edited(self.texts[name], self.edits) for name in names[first:][:EDITS]}
         self.texts.update(chosen)
         self._put(chosen)
+        return chosen
 
     def _put(self, texts: dict[str, str]) -> None:
         with ThreadPoolExecutor(4) as pool:
@@ -221,11 +222,16 @@ class Bare:
 
     def send(self, puts: list[Sent], *, lists: bool) -> Ran:
         """Send the same objects, after two lists of what changed since the last time."""
+        objects = [(one.url.rsplit("/", 1)[1], one.body) for one in puts]
+        return self.put(objects, lists=lists)
+
+    def put(self, objects: list[tuple[str, str]], *, lists: bool) -> Ran:
+        """Send objects, given by name and text, as `send` does."""
         plan = {
             "proof": f"{self.target.user}:{self.target.password}",
             "concurrency": CONCURRENCY,
             "lists": list(zip(self._lists, self._tokens, strict=True)) if lists else [],
-            "puts": [(self._place + one.url.rsplit("/", 1)[1], one.body) for one in puts],
+            "puts": [(self._place + name, text) for name, text in objects],
         }
         (self._folder / "plan.json").write_text(json.dumps(plan))
         path = str(self._folder / "plan.json")

@@ -1,8 +1,9 @@
-"""(h) A pass without changes of a hub that is up, beside `vdirsyncer sync`.
+"""(h) Passes of a hub that is up, beside `vdirsyncer sync`: without changes, and with twenty.
 
 Two collections on one CalDAV server, in step. The hub's pass is what a poll does: both scopes are
-read from their cursors, and nothing is left to settle; it ends when both reads are noted.
-vdirsyncer is a process that starts, reads, and ends, which is how it is run.
+read from their cursors, and it ends when both reads are noted, or when the run with the twenty
+writes has ended. vdirsyncer, and the bare loop, are processes that start, send, and end, which is
+how they are run.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.calendars import Bench, Peer, as_user
+from bench.calendars import EDITS, Bare, Bench, Peer, as_user
 from bench.events import events
 from bench.figures import Figure, median, paired
 from bench.served import housed, idle, up
@@ -22,20 +24,26 @@ from support.fleet import server_answers
 from truckroll.app import accounts, recipes
 
 if TYPE_CHECKING:
+    from bench.served import House
     from support.servers import Server
     from truckroll.app.hub import Hub
 
 GOAL = 0.1
+EDITS_GOAL = 1.3
 
 
 async def figures(*, count: int, rounds: int, peer: str) -> list[Figure]:
     """Return the lines of the table."""
     kind = servers.radicale if servers.cyrus_missing() else servers.cyrus
+    ours, walls = [], []
     with kind() as server, tempfile.TemporaryDirectory(prefix="truckroll-bench-") as folder:
         bench = Bench(server, events(count), Path(folder), peer)
         await asyncio.to_thread(bench.fill)
         theirs = await asyncio.to_thread(Peer, bench, "0")
         await asyncio.to_thread(theirs.apply)
+        bare = await asyncio.to_thread(Bare, bench, "0")
+        await asyncio.to_thread(bare.put, list(bench.texts.items()), lists=False)
+        await asyncio.to_thread(bare.put, [], lists=True)
         async with housed() as house:
             target = as_user(server, "ours")
             target.make_calendar("target")
@@ -43,21 +51,29 @@ async def figures(*, count: int, rounds: int, peer: str) -> list[Figure]:
             await _install(hub, server, target)
             async with up(house) as served:
                 await idle(house)
-                ours, cpu = [], served.cpu
-                walls = []
+                cpu = served.cpu
                 for _ in range(rounds):
                     ours.append(await _pass(hub))
                     walls.append((await asyncio.to_thread(theirs.apply)).wall)
                 cpu = (served.cpu - cpu) / rounds
-    return [
-        Figure(
-            f"no change, {count:,} events on {server.name}, resident",
-            f"{1000 * median(ours):.0f} ms",
-            f"vdirsyncer {1000 * median(walls):.0f} ms",
-            paired(ours, walls),
-            GOAL,
-            note=f"median of {rounds}; {1000 * cpu:.0f} ms processor a round",
+                edits = [await _edits(hub, house, bench, theirs, bare) for _ in range(rounds)]
+    mine, peers, loops = map(list, zip(*edits, strict=True))
+
+    def line(what: str, mine: list[float], beside: str, other: list[float], goal: float) -> Figure:
+        return Figure(
+            f"{what}, {count:,} events on {server.name}, resident",
+            f"{1000 * median(mine):.0f} ms",
+            f"{beside} {1000 * median(other):.0f} ms",
+            paired(mine, other),
+            goal,
+            note=f"median of {rounds}",
         )
+
+    still = line("no change", ours, "vdirsyncer", walls, GOAL)
+    return [
+        replace(still, note=f"{still.note}; {1000 * cpu:.0f} ms processor a round"),
+        line(f"{EDITS} changes", mine, "vdirsyncer", peers, 1.0),
+        line(f"{EDITS} changes", mine, "bare loop", loops, EDITS_GOAL),
     ]
 
 
@@ -79,3 +95,28 @@ async def _pass(hub: Hub) -> float:
         if all(one.tried_at is not None and one.tried_at >= asked for one in agendas.values()):
             return time.monotonic() - began
         await asyncio.sleep(0.003)
+
+
+async def _edits(
+    hub: Hub, house: House, bench: Bench, theirs: Peer, bare: Bare
+) -> tuple[float, float, float]:
+    """Change twenty events; return how long the hub, vdirsyncer and the bare loop take."""
+    chosen = await asyncio.to_thread(bench.edit)
+    (before, *_) = await hub.store.runs(limit=1)
+    began = time.monotonic()
+    await _pass(hub)
+    while True:
+        (last, *_) = await hub.store.runs(limit=1)
+        if last.id > before.id and last.ended_at is not None:
+            break
+        await asyncio.sleep(0.003)
+    mine = time.monotonic() - began
+    assert last.summary["writes"] == EDITS, last.summary
+    synced = await asyncio.to_thread(theirs.apply)
+    assert len(synced.puts) == EDITS
+    loop = await asyncio.to_thread(bare.put, list(chosen.items()), lists=True)
+    await idle(house, times=2)
+    for side in (_pass(hub), asyncio.to_thread(theirs.apply)):  # what was written comes back once
+        await side
+    await idle(house, times=2)
+    return mine, synced.wall, loop.wall
