@@ -55,3 +55,13 @@ async def test_a_single_question_leaves_no_tenant_behind_at_its_connection(store
     async with store._pool.connection() as connection:
         answer = await connection.execute(_TENANT)
         assert await answer.fetchone() == (None,)
+
+
+async def test_what_comes_one_after_the_other_is_asked_of_one_server_process(store):
+    """It has the tables at hand; another one would have to read them in."""
+    pool = store._pool
+    async with pool.connection(), pool.connection(), pool.connection():
+        pass
+    assert pool.get_stats()["pool_size"] >= 3
+    asked = [await store._rows(b"select pg_backend_pid()") for _ in range(6)]
+    assert len({row for ((row,),) in asked}) == 1
