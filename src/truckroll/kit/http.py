@@ -123,7 +123,9 @@ class Client:
         self._gate = gate
         self._timing = timing
         self._calls = 0
-        self._acts = isinstance(transport.auth, ActingAuth)  # a protocol is slow to look for
+        # Protocols are slow to look for.
+        self._acts = isinstance(transport.auth, ActingAuth)
+        self._proves_in_query = isinstance(transport.auth, QueryAuth)
         self.system = system
         self.account = account
         self.busy = transport.busy
@@ -351,7 +353,7 @@ class Client:
         auth = self._auth(job.whom)
         if auth is not None:
             headers |= await auth.headers()
-        if isinstance(auth, QueryAuth):
+        if self._proves_in_query and isinstance(auth, QueryAuth):
             url = url.update_query(await auth.query())
         return headers | dict(job.headers), url
 

@@ -91,6 +91,8 @@ def stored(how: Stored, value: Value) -> Value:
 
     Storing what is stored already changes nothing.
     """
+    if how is LOSSLESS:
+        return value
     if isinstance(value, str):
         value = dict(how.words).get(value, value)
     if how.as_text and isinstance(value, Address):

@@ -121,9 +121,11 @@ def _is(item: object, name: str) -> bool:
 
 def same_stored(name: str, a: Value, b: Value) -> bool:
     """Tell whether two values of a field are written alike."""
+    if same(a, b):
+        return True
     if name == "category":
         return (a or "") == (b or "")
     one, other = _line(name, a), _line(name, b)
     if one is None or other is None:
         return one is other
-    return same(a, b) or one.value == other.value
+    return one.value == other.value
