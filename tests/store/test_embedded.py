@@ -425,9 +425,10 @@ async def test_one_that_was_begun_is_held_as_any_other_and_prepared(home):
     assert not runs(pid)
 
 
-async def test_what_preparing_meets_is_left_to_the_holder_and_leaves_nothing_running(home):
+@pytest.mark.parametrize("error", [DatabaseTrouble("the tables are newer"), ValueError("a slip")])
+async def test_what_preparing_meets_is_left_to_the_holder_and_leaves_nothing_running(home, error):
     def refuse(_url):
-        raise DatabaseTrouble("the tables are of a newer version")
+        raise error
 
     begun = embedded(home)
     begun.begin(refuse)

@@ -71,11 +71,12 @@ class Embedded:
     def begin(self, prepare: Callable[[str], None]) -> None:
         """Begin to start or join the server and return at once; `hold` waits for the rest.
 
-        `prepare` is then called with its URL; `prepared` tells whether it did not fail.
+        `prepare` is then called with its URL; `prepared` tells whether it went well. What either of
+        them meets is not told: whoever waits for the rest does it again.
         """
 
         def begin() -> None:
-            with contextlib.suppress(DatabaseTrouble, OSError):  # who waits for it meets it again
+            with contextlib.suppress(Exception):
                 prepare(self._take_hold())
                 self.prepared = True
 

@@ -51,8 +51,8 @@ class _WarmPool(AsyncConnectionPool[AsyncConnection[Row]]):
     """A pool that gives the connection that was used last.
 
     Its server process has the tables and the plans of the statements at hand. psycopg_pool gives
-    the one that waited longest (its "Pool" has no option for that), so that all of them are cold
-    in a hub with little to do: a change alone took PostgreSQL a quarter longer.
+    the one that waited longest, and has no option for it: in a hub with little to do each of ten
+    is cold when its turn comes, and a change alone took PostgreSQL a quarter longer.
     """
 
     def __init__(self, url: str, **how: Any) -> None:
