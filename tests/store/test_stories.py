@@ -1,4 +1,5 @@
-from datetime import UTC, date, datetime
+import json
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -6,6 +7,8 @@ from msgspec.structs import replace
 from store.worlds import AT, later, make_world, seen, visit
 from truckroll.kit.contract import Missing
 from truckroll.model.time import AllDay, Rule, Timed
+from truckroll.store.base import RECORD
+from truckroll.store.stories import SQL
 from truckroll.sync.types import FieldHold, Hold, Note
 
 
@@ -108,12 +111,71 @@ async def test_appointments_between_two_instants(store):
     )
     await world.page(Missing("gone"))
     begin, end = (datetime(2026, 12, 8, hour, tzinfo=UTC) for hour in (9, 12))
-    rows = await store.appointments_between([world.source], begin, end)
+    rows = await store.appointments_between([world.source], [(begin, end)])
     found = {row.external_id for row in rows}
     assert found == {"within", "series from before", "whole day", "Ana's", "nobody's"}
-    rows = await store.appointments_between([world.source], begin, end, people={"Ben", "Cy"})
+    rows = await store.appointments_between([world.source], [(begin, end)], people={"Ben", "Cy"})
     assert [row.external_id for row in rows] == ["Ana's"]
-    assert await store.appointments_between([world.target], begin, end) == []
+    assert await store.appointments_between([world.target], [(begin, end)]) == []
+
+
+async def test_appointments_are_found_in_stretches_that_lie_apart_however_long_they_take(store):
+    world = await make_world(store)
+    days = {"when": AllDay(date(2026, 12, 7), date(2026, 12, 12))}
+    night = {"when": Timed(datetime(2026, 12, 10, 22), "UTC", seconds=9 * 3600)}
+    week = {"when": Timed(datetime(2026, 12, 1, 8), "UTC", seconds=7 * 86_400)}
+    await world.page(
+        seen("first", timed(3, 10)),
+        seen("between the two", timed(5, 10)),
+        seen("second", timed(11, 2)),
+        seen("from the night before", night),
+        seen("days", days),
+        seen("week", week),
+        seen("later", timed(20, 10)),
+    )
+    hours = [
+        tuple(datetime(2026, 12, day, hour, tzinfo=UTC) for hour in (2, 11)) for day in (3, 11)
+    ]
+    rows = await store.appointments_between([world.source], hours)
+    found = [row.external_id for row in rows]
+    assert sorted(found) == ["days", "first", "from the night before", "second", "week"]
+    assert await store.appointments_between([world.source], []) == []
+
+
+async def test_looking_for_appointments_reads_no_more_where_more_come_later(store):
+    world = await make_world(store)
+    begin = datetime(2026, 12, 8, 9, tzinfo=UTC)
+    read = []
+    for number_later in (400, 1600):
+        items = [
+            seen(
+                f"{number_later}-{number}", {"when": Timed(datetime(2027, 1, 1), "UTC", seconds=60)}
+            )
+            for number in range(number_later)
+        ]
+        await world.page(seen("now", timed(8, 9)), *items)
+        read.append(await _read(store, [world.source], (begin, begin + timedelta(hours=1))))
+    assert read[0] == read[1] >= 1
+
+
+async def _read(store, scopes, stretch):
+    """How many rows a look-up takes up, those among them that it drops again."""
+    place = {"scopes": scopes, "starts": [stretch[0]], "stops": [stretch[1]], "people": ["Ana"]}
+    query = SQL["appointments_between"].replace(b"{record}", RECORD)
+    async with store._transaction() as cursor:
+        await cursor.execute(b"explain (analyze, format json) " + query, place)
+        ((told,),) = await cursor.fetchall()
+    return sum(
+        plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+        for plan in _plans(json.loads(told)[0]["Plan"])
+        if plan.get("Relation Name") == "record"
+    )
+
+
+def _plans(plan):
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from _plans(inner)
 
 
 async def test_a_recipe_has_versions_and_can_be_rolled_back(store):

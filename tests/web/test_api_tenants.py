@@ -77,7 +77,7 @@ def reads(store):
         "accepted": lambda id_, _: store.accepted([id_]),
         "unreadable": lambda id_, _: store.unreadable([id_]),
         "between": lambda id_, _: store.appointments_between(
-            [id_], LONG_AGO, LONG_AGO + FAR
+            [id_], [(LONG_AGO, LONG_AGO + FAR)]
         ),
         "versions": lambda id_, word: store.versions(id_, [word, "1", "2"]),
         "intents": lambda id_, _: store.open_intents(id_),

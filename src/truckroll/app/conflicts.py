@@ -10,7 +10,7 @@ import msgspec
 from truckroll.app.certain import unseen
 from truckroll.app.days import skills
 from truckroll.app.installed import load_installed
-from truckroll.app.overlaps import overlaps_between
+from truckroll.app.overlaps import overlaps_in
 from truckroll.app.slots import AHEAD, slot_text, times_between
 from truckroll.app.sources import read_sources
 from truckroll.dispatch.slots import is_free
@@ -56,7 +56,7 @@ async def conflicts(hub: Hub, recipe: str = "", *, days: int = 30) -> list[Confl
     installed = await load_installed(hub, recipe)
     await read_sources(hub, installed)
     start = hub.now()
-    found = await overlaps_between(hub, installed, start, start + timedelta(days=days))
+    found = await overlaps_in(hub, installed, [(start, start + timedelta(days=days))])
     if not found:
         return []
     last = max(one.starts for one in found)

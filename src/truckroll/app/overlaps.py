@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from truckroll.dispatch.overlap import Booking, Overlap, overlaps, spans
@@ -11,7 +11,7 @@ from truckroll.model.time import AllDay, Timed, instant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime
+    from datetime import date
 
     from truckroll.app.hub import Hub
     from truckroll.app.installed import Installed
@@ -33,51 +33,61 @@ async def overlaps_of(hub: Hub, installed: Installed, links: Sequence[Link]) -> 
         for end in link.ends
         if end.side == "source" and end.state == "live"
     ]
-    window = _window(shown, hub.now(), installed.zone)
-    if window is None:
-        return ()
+    taken = stretches(shown, hub.now(), installed.zone, travel=installed.mirror.travel)
     lists = [fields.get("people") for fields in shown]
     people = {str(one) for names in lists if isinstance(names, tuple) for one in names}
-    return await overlaps_between(hub, installed, *window, people=people) if people else ()
+    return await overlaps_in(hub, installed, taken, people=people) if taken and people else ()
 
 
-def _window(shown: Iterable[Fields], now: datetime, zone: str) -> tuple[datetime, datetime] | None:
-    begins, ends = [], []
+def stretches(
+    shown: Iterable[Fields], now: datetime, zone: str, *, travel: timedelta
+) -> list[tuple[datetime, datetime]]:
+    """Return the stretches (aware UTC) that visits take which are not over, by start; with travel.
+
+    Whole days are days of `zone`, a series takes all from its begin to the horizon. Those that
+    touch are one.
+    """
+    found: list[tuple[datetime, datetime]] = []
     for fields in shown:
         when = fields.get("when")
         if isinstance(when, Timed):
-            begins.append(when.begins)
-            ends.append(when.ends if when.rule is None else now + HORIZON)
+            begins, ends = when.begins, when.ends
         elif isinstance(when, AllDay):
-            begins.append(_midnight(when, zone))
-            ends.append(_midnight(when, zone) + A_DAY if when.rule is None else now + HORIZON)
-    last = max(ends, default=now)
-    return (max(min(begins), now) - A_DAY, last + A_DAY) if begins and last > now else None
+            begins, ends = (_midnight(day, zone) for day in (when.start, when.end))
+        else:
+            continue
+        ends = ends if when.rule is None else now + HORIZON
+        if ends > max(begins, now):
+            found.append((max(begins, now - A_DAY) - travel, ends + travel))
+    joined: list[tuple[datetime, datetime]] = []
+    for begins, ends in sorted(found):
+        if joined and begins <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(ends, joined[-1][1]))
+        else:
+            joined.append((begins, ends))
+    return joined
 
 
-def _midnight(when: AllDay, zone: str) -> datetime:
-    from datetime import datetime as moment  # noqa: PLC0415 -- the class, beside its annotation
-    from datetime import time  # noqa: PLC0415 -- the same
-
-    return instant(moment.combine(when.start, time()), zone)
+def _midnight(day: date, zone: str) -> datetime:
+    return instant(datetime.combine(day, time()), zone)
 
 
-async def overlaps_between(
+async def overlaps_in(
     hub: Hub,
     installed: Installed,
-    start: datetime,
-    end: datetime,
+    taken: Sequence[tuple[datetime, datetime]],
     *,
     people: Collection[str] | None = None,
 ) -> tuple[Overlap, ...]:
-    """Return all overlaps of the source's visits that touch a stretch of time (aware UTC).
+    """Return all overlaps of the source's visits that touch stretches of time (aware UTC).
 
     With `people` those of visits that name one of them, and maybe of others too.
     """
     scopes = [scope.id for scope in installed.sources]
-    records = await hub.store.appointments_between(scopes, start, end, people=people)
+    records = await hub.store.appointments_between(scopes, taken, people=people)
     bookings = [booking for record in records for booking in bookings_of(record)]
-    found = spans(bookings, start=start, end=end, zone=installed.zone)
+    first, last = taken[0][0], max(stop for _, stop in taken)
+    found = spans(bookings, start=first, end=last, zone=installed.zone)
     return overlaps(found.items, travel=installed.mirror.travel)
 
 

@@ -121,7 +121,7 @@ async def _visits(
     today, _ = wall(hub.now(), installed.zone)
     start = instant(datetime.combine(today.date(), time()), installed.zone)
     end = start + AHEAD
-    rows = await hub.store.appointments_between(scopes, start, end, people=[name])
+    rows = await hub.store.appointments_between(scopes, [(start, end)], people=[name])
     mine = {f"{one.scope}/{one.external_id}": one for one in rows}
     seen = spans(_bookings(mine), start=start, end=end, zone=installed.zone).items
     return {

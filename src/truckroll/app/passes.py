@@ -13,7 +13,7 @@ from truckroll.app import runs
 from truckroll.app.audit import audited
 from truckroll.app.failures import failures
 from truckroll.app.installed import Installed, load_installed, open_job
-from truckroll.app.overlaps import HORIZON, overlaps_between
+from truckroll.app.overlaps import HORIZON, overlaps_in
 from truckroll.app.systems import scope_label
 from truckroll.app.trouble import BusyError, TroubleError
 from truckroll.app.views import HoldView, PassView, by_op, hold_view, step_view, unreadable_view
@@ -229,7 +229,7 @@ async def _view(
         holds=holds,
         failures=failed.writes,
         problems=failed.problems,
-        overlaps=await _overlaps(hub, installed),
+        overlaps=await _overlaps(hub, installed) if run is None else [],
         stops=[one.says for one in report.stops],
         confirm=max((one.number for one in report.stops), default=0),
         calls={accounts[key][0]: hand.session.http.calls for key, hand in job.hands.items()},
@@ -258,7 +258,7 @@ async def _overlaps(hub: Hub, installed: Installed) -> list[str]:
     if installed.mirror.overlap == "off" or not installed.mirror.per:
         return []
     start = hub.now()
-    found = await overlaps_between(hub, installed, start, start + HORIZON)
+    found = await overlaps_in(hub, installed, [(start, start + HORIZON)])
     return [f"{one.b.ref} {one.says(one.b.key)}" for one in found]
 
 

@@ -64,7 +64,7 @@ class PassView(msgspec.Struct, frozen=True, kw_only=True):
 
     `held` counts records; one may be held for several reasons, each of which stands in `holds`.
     Of a first matching, `found_again` records were there already, `differing` of them with other
-    content, and `foreign` ones belong to nobody here.
+    content, and `foreign` ones belong to nobody here. A plan alone tells of `overlaps`.
     """
 
     run: int | None

@@ -148,19 +148,20 @@ class StoriesStore(Base):
     async def appointments_between(
         self,
         scopes: Sequence[int],
-        start: datetime,
-        end: datetime,
+        stretches: Sequence[tuple[datetime, datetime]],
         *,
         people: Collection[str] | None = None,
     ) -> list[RecordRow]:
-        """Return live records of these scopes that may touch a stretch of time (end exclusive).
+        """Return live records of these scopes that may touch stretches of time (ends exclusive).
 
-        Every series that began before `end` is among them, and whole days as seen from every
-        zone: the caller decides by `when`. With `people` only visits that name one of them.
+        Every series that began before the last end is among them, and whole days as seen from
+        every zone: the caller decides by `when`. With `people` only visits that name one of them.
         """
-        names = None if people is None else sorted(people)
-        place = {"scopes": list(scopes), "start": start, "end": end, "people": names}
-        async with self._transaction() as cursor:
-            query = SQL["appointments_between"].replace(b"{record}", RECORD)
-            await cursor.execute(query, place)
-            return [record_row(row) async for row in cursor]
+        place = {
+            "scopes": list(scopes),
+            "starts": [start for start, _ in stretches],
+            "stops": [stop for _, stop in stretches],
+            "people": None if people is None else sorted(people),
+        }
+        rows = await self._rows(SQL["appointments_between"].replace(b"{record}", RECORD), place)
+        return [record_row(row) for row in {row[0]: row for row in rows}.values()]
