@@ -1,5 +1,4 @@
-import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
 from msgspec.structs import replace
@@ -7,8 +6,6 @@ from msgspec.structs import replace
 from store.worlds import AT, later, make_world, seen, visit
 from truckroll.kit.contract import Missing
 from truckroll.model.time import AllDay, Rule, Timed
-from truckroll.store.base import RECORD
-from truckroll.store.stories import SQL
 from truckroll.sync.types import FieldHold, Hold, Note
 
 
@@ -140,42 +137,6 @@ async def test_appointments_are_found_in_stretches_that_lie_apart_however_long_t
     found = [row.external_id for row in rows]
     assert sorted(found) == ["days", "first", "from the night before", "second", "week"]
     assert await store.appointments_between([world.source], []) == []
-
-
-async def test_looking_for_appointments_reads_no_more_where_more_come_later(store):
-    world = await make_world(store)
-    begin = datetime(2026, 12, 8, 9, tzinfo=UTC)
-    read = []
-    for number_later in (400, 1600):
-        items = [
-            seen(
-                f"{number_later}-{number}", {"when": Timed(datetime(2027, 1, 1), "UTC", seconds=60)}
-            )
-            for number in range(number_later)
-        ]
-        await world.page(seen("now", timed(8, 9)), *items)
-        read.append(await _read(store, [world.source], (begin, begin + timedelta(hours=1))))
-    assert read[0] == read[1] >= 1
-
-
-async def _read(store, scopes, stretch):
-    """How many rows a look-up takes up, those among them that it drops again."""
-    place = {"scopes": scopes, "starts": [stretch[0]], "stops": [stretch[1]], "people": ["Ana"]}
-    query = SQL["appointments_between"].replace(b"{record}", RECORD)
-    async with store._transaction() as cursor:
-        await cursor.execute(b"explain (analyze, format json) " + query, place)
-        ((told,),) = await cursor.fetchall()
-    return sum(
-        plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
-        for plan in _plans(json.loads(told)[0]["Plan"])
-        if plan.get("Relation Name") == "record"
-    )
-
-
-def _plans(plan):
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from _plans(inner)
 
 
 async def test_a_recipe_has_versions_and_can_be_rolled_back(store):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from truckroll.app.installed import Installed, load_all
-from truckroll.app.slots import timed
+from truckroll.app.slots import LATELY, timed
 from truckroll.app.trouble import TroubleError
 from truckroll.dispatch.overlap import Booking, spans
 from truckroll.model.records import Contact, Occurrences, as_text, person_text
@@ -117,7 +117,8 @@ async def _visits(
     hub: Hub, installed: Installed, person: str
 ) -> dict[tuple[str, datetime], VisitView]:
     scopes = [one.id for one in installed.sources]
-    name = _name({*await hub.store.people_seen(scopes), *installed.people}, person)
+    names = await hub.store.people_seen(scopes, since=hub.now() - LATELY)
+    name = _name({*names, *installed.people}, person)
     today, _ = wall(hub.now(), installed.zone)
     start = instant(datetime.combine(today.date(), time()), installed.zone)
     end = start + AHEAD

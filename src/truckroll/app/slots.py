@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LASTS = timedelta(minutes=10)  # longer than any call takes, and soon over if its process dies
 AHEAD = timedelta(days=14)
+LATELY = timedelta(days=30)  # who had no visit for so long, and has no calendar, works here no more
 _DAY = timedelta(days=1)
 
 
@@ -113,7 +114,7 @@ async def watch(hub: Hub, installed: Installed, names: Iterable[str] = ()) -> Wa
         for place in places:
             calendars[place.scope] = (*calendars.get(place.scope, ()), person)
     visits = await _visit_scopes(hub, installed)
-    seen = await hub.store.people_seen(list(visits))
+    seen = await hub.store.people_seen(list(visits), since=hub.now() - LATELY)
     return Watched(
         visits=visits,
         calendars=calendars,

@@ -214,11 +214,16 @@ class AccountsStore(Base):
         async with self._transaction() as cursor:
             await cursor.execute(SQL["unmap_person"], {"name": person})
 
-    async def people_seen(self, scopes: Sequence[int]) -> dict[str, int]:
-        """Return who is named on live records of these scopes, with on how many, by name."""
-        async with self._transaction() as cursor:
-            await cursor.execute(SQL["people_seen"], {"scopes": list(scopes)})
-            return {row[0]: row[1] async for row in cursor}
+    async def people_seen(
+        self, scopes: Sequence[int], *, since: datetime | None = None
+    ) -> dict[str, int]:
+        """Return who is named on live records of these scopes, with on how many, by name.
+
+        With `since` on those that end after it, and on series: then history costs nothing.
+        """
+        query = SQL["people_seen" if since is None else "people_since"]
+        rows = await self._rows(query, {"scopes": list(scopes), "since": since})
+        return {row[0]: row[1] for row in rows}
 
     async def database(self) -> tuple[str, int]:
         """Return the version of PostgreSQL and how many bytes the database takes."""

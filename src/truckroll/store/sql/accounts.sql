@@ -73,5 +73,18 @@ select person, count(*)::bigint from record r, json_array_elements_text(
 where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live' and person <> ''
 group by person order by person
 
+-- name: people_since
+select person, count(*)::bigint from (
+    select fields from record
+    where scope = any(%(scopes)s::bigint[]) and state = 'live' and ends > %(since)s
+    union all
+    select fields from record
+    where scope = any(%(scopes)s::bigint[]) and state = 'live' and recurring
+  ) r, json_array_elements_text(
+    case json_typeof(r.fields -> 'people') when 'array' then r.fields -> 'people' else '[]' end
+  ) person
+where person <> ''
+group by person order by person
+
 -- name: database
 select current_setting('server_version'), pg_database_size(current_database())

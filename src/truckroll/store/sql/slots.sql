@@ -18,14 +18,20 @@ select pg_advisory_xact_lock(hashtextextended(%(lock)s, 0))
 
 -- name: observed
 -- What was seen of technicians' time: the visits of these scopes, and what stands in these
--- calendars and is nobody's copy of a visit. With `names` only visits of these people.
+-- calendars and is nobody's copy of a visit. With `names` only visits of these people. It is
+-- bounded as `appointments_between` is.
 with found as (
   select {record} from record r
-  where (r.scope = any(%(visits)s::bigint[]) or r.scope = any(%(calendars)s::bigint[]))
-    and r.state = 'live' and r.ends > %(start)s and r.begins < %(end)s
+  where r.scope = any(%(visits)s::bigint[] || %(calendars)s::bigint[]) and r.state = 'live'
+    and r.ends > %(start)s and r.ends < %(end)s + interval '2 days' and r.begins < %(end)s
+    and r.ends - r.begins <= interval '2 days'
   union all
   select {record} from record r
-  where (r.scope = any(%(visits)s::bigint[]) or r.scope = any(%(calendars)s::bigint[]))
+  where r.scope = any(%(visits)s::bigint[] || %(calendars)s::bigint[]) and r.state = 'live'
+    and r.ends > %(start)s and r.begins < %(end)s and r.ends - r.begins > interval '2 days'
+  union all
+  select {record} from record r
+  where r.scope = any(%(visits)s::bigint[] || %(calendars)s::bigint[])
     and r.state = 'live' and r.recurring and r.begins < %(end)s)
 select * from found f
 where case when f.scope = any(%(visits)s::bigint[])
