@@ -77,19 +77,46 @@ def test_a_home_of_its_own_is_saved_and_restored_into_another_machine(
             Embedded(home).erase()
 
 
+def test_what_older_code_made_is_saved_before_it_is_brought_up_to_date(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.delenv("TRUCKROLL_DATABASE", raising=False)
+    home, file = tmp_path / "home", tmp_path / "hub.backup"
+    call = ["--home", str(home)]
+    try:
+        assert main([*call, "init"]) == 0
+        asked(home, "drop index truckroll.record_long")
+        asked(home, f"update truckroll.alembic_version set version_num = '{BEFORE}'")
+        assert main([*call, "backup", str(file)]) == 0
+        assert asked(home, VERSION) == [(BEFORE,)]
+        assert main([*call, "runs"]) == 0
+        assert asked(home, VERSION) != [(BEFORE,)]
+        assert main([*call, "restore", str(file), "--replace"]) == 0
+        assert asked(home, VERSION) != [(BEFORE,)]
+        capsys.readouterr()
+    finally:
+        Embedded(home).erase()
+
+
+VERSION, BEFORE = "select version_num from truckroll.alembic_version", "m0015_selective"
+
+
 def with_a_name(home):
-    held = Embedded(home)
-    with psycopg.connect(held.hold()) as connection:
-        connection.execute("update truckroll.workspace set name = 'Acme'")
-    held.let_go()
+    asked(home, "update truckroll.workspace set name = 'Acme'")
 
 
 def name_of(home):
+    ((name,),) = asked(home, "select name from truckroll.workspace")
+    return name
+
+
+def asked(home, query):
     held = Embedded(home)
     with psycopg.connect(held.hold()) as connection:
-        (row,) = connection.execute("select name from truckroll.workspace").fetchall()
+        answer = connection.execute(query)
+        rows = answer.fetchall() if answer.description else []
     held.let_go()
-    return row[0]
+    return rows
 
 
 def test_the_journal_says_for_how_long_it_is_kept(desk):

@@ -56,11 +56,11 @@ class UpgradeView(msgspec.Struct, frozen=True, kw_only=True):
     moved_visits: int = 0
 
 
-def save(home: Path, file: Path, *, now: datetime, database: Embedded | None = None) -> BackupView:
+def save(home: Path, file: Path, *, now: datetime) -> BackupView:
     """Save a hub's database in a file. The hub may go on meanwhile. Raises TroubleError."""
     if file.is_dir():
         raise TroubleError(f"{file} is a directory; say the name of the file", usage=True)
-    with _held(home, database) as url:
+    with _held(home) as url:
         size = backup.dump(url, file)
     (home / _NOTE).write_text(now.isoformat(), encoding="utf-8")
     return BackupView(file=str(file), size=size, key=str(home / "secret.key"))
@@ -74,15 +74,13 @@ def last_saved(home: Path) -> datetime | None:
         return None
 
 
-def restore(
-    home: Path, file: Path, *, replace: bool, database: Embedded | None = None
-) -> RestoreView:
+def restore(home: Path, file: Path, *, replace: bool) -> RestoreView:
     """Put a backup in the place of a hub's database; makes the home if there is none.
 
     The next pass reads every system whole before it plans. Raises TroubleError.
     """
     make_home(home)
-    with _held(home, database) as url:
+    with _held(home) as url:
         backup.restore(url, file, replace=replace)
         rows = sum(backup.counts(url).values())
         lost = [one for one in backup.keys_used(url) if not load_keyring(home).knows(one)]
@@ -105,7 +103,7 @@ def bring_up(home: Path, programs: Path | None, *, finish: bool) -> UpgradeView:
             moved = upgrade.upgrade(home, programs)
     except DatabaseTrouble as error:
         raise TroubleError(error.says) from error
-    with _held(home, None) as url:
+    with _held(home) as url:
         migrate(url, finish=finish)
         moved_visits = take_instants(url, now=utc_now())
     if moved is None:
@@ -121,7 +119,7 @@ def bring_up(home: Path, programs: Path | None, *, finish: bool) -> UpgradeView:
 
 
 @contextmanager
-def _held(home: Path, database: Embedded | None) -> Iterator[str]:
+def _held(home: Path) -> Iterator[str]:
     """Give the address of a home's database for its owner; what is wrong there is told."""
     try:
         if url := os.environ.get(URL_VARIABLE):
@@ -131,7 +129,7 @@ def _held(home: Path, database: Embedded | None) -> Iterator[str]:
             raise TroubleError(
                 f"{home} is not a hub's home yet; make it one:  truckroll init", usage=True
             )
-        held = database or Embedded(home)
+        held = Embedded(home)
         try:
             yield held.hold()
         finally:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def backup(args: Namespace, screen: Screen) -> int:
     """Save the hub's database in a file."""
-    view = use.save(_home(args), Path(args.file), now=datetime.now(UTC), database=args.database)
+    view = use.save(_home(args), Path(args.file), now=datetime.now(UTC))
     screen.data(view)
     screen.line(f"  {screen.sign(well=True)} saved in {view.file} ({_size(view.size)})")
     screen.text(
@@ -31,7 +31,7 @@ def backup(args: Namespace, screen: Screen) -> int:
 
 def restore(args: Namespace, screen: Screen) -> int:
     """Put a backup in the place of the hub's database; 1 where sign-ins are to be given again."""
-    view = use.restore(_home(args), Path(args.file), replace=args.replace, database=args.database)
+    view = use.restore(_home(args), Path(args.file), replace=args.replace)
     screen.data(view)
     screen.line(f"  {screen.sign(well=True)} {view.file} is restored ({count(view.rows, 'row')})")
     screen.text(

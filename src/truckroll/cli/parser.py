@@ -35,7 +35,7 @@ def make_parser(first: str = "") -> Parser:
     """Return the whole command line, or the part that has the command `first`.
 
     `args.run` names what to call (`module:function`), `args.needs_database` tells whether it
-    works on the hub's database.
+    works on the hub's database, brought up to date.
     """
     parser = Parser(
         prog="truckroll",
@@ -380,9 +380,11 @@ def _keeping(commands: Sub) -> None:
     says = "say or change for how long runs and stories are kept"
     journal = _command(commands, "journal", "backup:journal", says)
     journal.add_argument("--days", type=int, help="keep them for so many days")
-    backup = _command(commands, "backup", "backup:backup", "save the hub's database in a file")
+    says = "save the hub's database in a file"  # and so before anything of it is brought up to date
+    backup = _command(commands, "backup", "backup:backup", says, needs_database=False)
     backup.add_argument("file")
-    restore = _command(commands, "restore", "backup:restore", "put a backup back")
+    says = "put a backup back"
+    restore = _command(commands, "restore", "backup:restore", says, needs_database=False)
     restore.add_argument("file")
     restore.add_argument(
         "--replace", action="store_true", help="in the place of what this hub has now"
