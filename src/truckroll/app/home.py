@@ -25,7 +25,7 @@ def make_home(home: Path) -> None:
 
 
 def begin_database(home: Path) -> Embedded | None:
-    """Begin to start a home's embedded database, and return at once: importing takes as long.
+    """Begin to start a home's embedded database and to bring it up to date, and return at once.
 
     None where it is no home, or TRUCKROLL_DATABASE names another database. Whoever began lets go.
     """
