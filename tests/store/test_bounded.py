@@ -12,7 +12,7 @@ from truckroll.store.base import RECORD
 
 START = datetime(2026, 12, 8, 9, tzinfo=UTC)
 END = START + timedelta(hours=1)
-FEW, MANY = 400, 1600
+FEW, MANY = 1600, 4800
 
 
 def at(start, **more):
