@@ -8,7 +8,7 @@ import pytest
 from store.worlds import make_world, seen
 from truckroll.model.time import AllDay, Rule, Timed
 from truckroll.store import accounts, slots, stories
-from truckroll.store.base import RECORD
+from truckroll.store.touching import touching
 
 START = datetime(2026, 12, 8, 9, tzinfo=UTC)
 END = START + timedelta(hours=1)
@@ -32,12 +32,13 @@ async def crowded(store, others):
 async def test_looking_into_a_stretch_of_time_takes_up_no_record_of_another(store, others):
     taken = []
     async for world in crowded(store, others):
-        asked = {"scopes": [world.source], "starts": [START], "stops": [END], "people": ["Ana"]}
-        free = {"visits": [world.source], "calendars": [world.target], "names": ["Ana"]}
+        hour, where = [(START, END)], [world.source]
+        asked, place = touching(stories.SQL["appointments_between"], where, hour)
+        seen_of, there = touching(slots.SQL["observed"], [*where, world.target], hour)
         taken.append(
             (
-                await taken_up(store, stories.SQL["appointments_between"], asked),
-                await taken_up(store, slots.SQL["observed"], {**free, "start": START, "end": END}),
+                await taken_up(store, asked, {**place, "people": ["Ana"]}),
+                await taken_up(store, seen_of, {**there, "visits": where, "names": ["Ana"]}),
             )
         )
     assert taken == [(1, 1), (1, 1)]
@@ -47,7 +48,8 @@ async def test_who_was_there_lately_is_found_without_history(store):
     taken = []
     async for world in crowded(store, START - timedelta(days=60)):
         place = {"scopes": [world.source], "since": START - timedelta(days=30)}
-        taken.append(await taken_up(store, accounts.SQL["people_since"], place))
+        query = accounts.SQL["people_seen"].replace(b"{records}", accounts.SQL["lately"])
+        taken.append(await taken_up(store, query, place))
     assert taken == [1, 1]
 
 
@@ -71,8 +73,7 @@ async def test_people_are_seen_on_what_ends_later_and_on_series(store):
 async def taken_up(store, query, place):
     """How many records a query takes up, with those that it drops again."""
     async with store._transaction() as cursor:
-        told = b"explain (analyze, format json) " + query.replace(b"{record}", RECORD)
-        await cursor.execute(told, place)
+        await cursor.execute(b"explain (analyze, format json) " + query, place)
         ((text,),) = await cursor.fetchall()
     return sum(
         plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)

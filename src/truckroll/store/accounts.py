@@ -221,7 +221,8 @@ class AccountsStore(Base):
 
         With `since` on those that end after it, and on series: then history costs nothing.
         """
-        query = SQL["people_seen" if since is None else "people_since"]
+        records = SQL["ever" if since is None else "lately"]
+        query = SQL["people_seen"].replace(b"{records}", records)
         rows = await self._rows(query, {"scopes": list(scopes), "since": since})
         return {row[0]: row[1] for row in rows}
 

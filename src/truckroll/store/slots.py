@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from psycopg import AsyncCursor
 
 from truckroll.dispatch.claims import Claimed, Occupied, Wish, clashes
-from truckroll.store.base import RECORD, Base, Row, named_sql, record_row, retried
+from truckroll.store.base import Base, Row, named_sql, record_row, retried
 from truckroll.store.performing import decode_step
+from truckroll.store.touching import touching
 from truckroll.sync.types import RecordRow, Step
 
 SQL = named_sql("slots")
@@ -127,15 +128,9 @@ async def _observed(
     start: datetime,
     end: datetime,
 ) -> list[RecordRow]:
-    query = SQL["observed"].replace(b"{record}", RECORD)
-    place = {
-        "visits": list(visits),
-        "calendars": list(calendars),
-        "names": None if names is None else list(names),
-        "start": start,
-        "end": end,
-    }
-    await cursor.execute(query, place)
+    query, place = touching(SQL["observed"], [*visits, *calendars], [(start, end)])
+    whose = {"visits": list(visits), "names": None if names is None else list(names)}
+    await cursor.execute(query, {**place, **whose})
     return [record_row(row) async for row in cursor]
 
 

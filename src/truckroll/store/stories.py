@@ -17,6 +17,7 @@ from truckroll.store.links import (
 from truckroll.store.links import SQL as LINKS
 from truckroll.store.planning import read_links
 from truckroll.store.story import write_story
+from truckroll.store.touching import touching
 from truckroll.sync.types import Hold, Link, Note, RecordRow
 
 SQL = named_sql("stories")
@@ -157,11 +158,7 @@ class StoriesStore(Base):
         Every series that began before the last end is among them, and whole days as seen from
         every zone: the caller decides by `when`. With `people` only visits that name one of them.
         """
-        place = {
-            "scopes": list(scopes),
-            "starts": [start for start, _ in stretches],
-            "stops": [stop for _, stop in stretches],
-            "people": None if people is None else sorted(people),
-        }
-        rows = await self._rows(SQL["appointments_between"].replace(b"{record}", RECORD), place)
+        query, place = touching(SQL["appointments_between"], scopes, stretches)
+        names = None if people is None else sorted(people)
+        rows = await self._rows(query, {**place, "people": names})
         return [record_row(row) for row in {row[0]: row for row in rows}.values()]

@@ -67,24 +67,21 @@ delete from person where name = %(name)s
 
 -- name: people_seen
 -- `people` is a list wherever it was read; anything else has no names in it.
-select person, count(*)::bigint from record r, json_array_elements_text(
-    case json_typeof(r.fields -> 'people') when 'array' then r.fields -> 'people' else '[]' end
-  ) person
-where r.scope = any(%(scopes)s::bigint[]) and r.state = 'live' and person <> ''
-group by person order by person
-
--- name: people_since
-select person, count(*)::bigint from (
-    select fields from record
-    where scope = any(%(scopes)s::bigint[]) and state = 'live' and ends > %(since)s
-    union all
-    select fields from record
-    where scope = any(%(scopes)s::bigint[]) and state = 'live' and recurring
-  ) r, json_array_elements_text(
+select person, count(*)::bigint from ({records}) r, json_array_elements_text(
     case json_typeof(r.fields -> 'people') when 'array' then r.fields -> 'people' else '[]' end
   ) person
 where person <> ''
 group by person order by person
+
+-- name: ever
+select fields from record where scope = any(%(scopes)s::bigint[]) and state = 'live'
+
+-- name: lately
+select fields from record
+where scope = any(%(scopes)s::bigint[]) and state = 'live' and ends > %(since)s
+union all
+select fields from record
+where scope = any(%(scopes)s::bigint[]) and state = 'live' and recurring
 
 -- name: database
 select current_setting('server_version'), pg_database_size(current_database())

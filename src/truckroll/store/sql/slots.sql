@@ -18,28 +18,14 @@ select pg_advisory_xact_lock(hashtextextended(%(lock)s, 0))
 
 -- name: observed
 -- What was seen of technicians' time: the visits of these scopes, and what stands in these
--- calendars and is nobody's copy of a visit. With `names` only visits of these people. It is
--- bounded as `appointments_between` is.
-with found as (
-  select {record} from record r
-  where r.scope = any(%(visits)s::bigint[] || %(calendars)s::bigint[]) and r.state = 'live'
-    and r.ends > %(start)s and r.ends < %(end)s + interval '2 days' and r.begins < %(end)s
-    and r.ends - r.begins <= interval '2 days'
-  union all
-  select {record} from record r
-  where r.scope = any(%(visits)s::bigint[] || %(calendars)s::bigint[]) and r.state = 'live'
-    and r.ends > %(start)s and r.begins < %(end)s and r.ends - r.begins > interval '2 days'
-  union all
-  select {record} from record r
-  where r.scope = any(%(visits)s::bigint[] || %(calendars)s::bigint[])
-    and r.state = 'live' and r.recurring and r.begins < %(end)s)
-select * from found f
-where case when f.scope = any(%(visits)s::bigint[])
+-- calendars and is nobody's copy of a visit. With `names` only visits of these people.
+select {record} from ({touching}) r
+where case when r.scope = any(%(visits)s::bigint[])
   then %(names)s::text[] is null or exists (
     select from json_array_elements_text(
-      case json_typeof(f.fields -> 'people') when 'array' then f.fields -> 'people' end) p (name)
+      case json_typeof(r.fields -> 'people') when 'array' then r.fields -> 'people' end) p (name)
     where p.name = any(%(names)s::text[]))
-  else not exists (select from link_end e where e.record = f.id) end
+  else not exists (select from link_end e where e.record = r.id) end
 
 -- name: expired
 delete from claim where technician = any(%(technicians)s::bigint[]) and expires <= %(at)s

@@ -60,23 +60,7 @@ where r.number = lower(%(number)s) and r.scope = any(%(scopes)s::bigint[]) and r
 order by r.begins, r.id limit %(limit)s
 
 -- name: appointments_between
--- Whoever lasts two days at most ends within two days after the stretch that it touches: so what
--- is read is bounded on both sides, however many visits come later.
-select {record} from (
-  select v.* from unnest(%(starts)s::timestamptz[], %(stops)s::timestamptz[]) s (start, stop)
-  cross join lateral (
-    select * from record
-    where scope = any(%(scopes)s::bigint[]) and state = 'live'
-      and ends > s.start and ends < s.stop + interval '2 days' and begins < s.stop
-      and ends - begins <= interval '2 days'
-    union all
-    select * from record
-    where scope = any(%(scopes)s::bigint[]) and state = 'live'
-      and ends > s.start and begins < s.stop and ends - begins > interval '2 days') v
-  union all
-  select * from record
-  where scope = any(%(scopes)s::bigint[]) and state = 'live' and recurring
-    and begins < (select max(stop) from unnest(%(stops)s::timestamptz[]) stop)) r
+select {record} from ({touching}) r
 where %(people)s::text[] is null or case json_typeof(r.fields -> 'people') when 'array' then
   exists (select from json_array_elements_text(r.fields -> 'people') person
     where person = any(%(people)s::text[])) else false end

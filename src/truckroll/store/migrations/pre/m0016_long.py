@@ -1,4 +1,4 @@
-"""Visits that take longer than two days have an index of their own (see `appointments_between`)."""
+"""Visits that take longer than two days have an index of their own (see `store.touching`)."""
 
 from alembic import op
 
