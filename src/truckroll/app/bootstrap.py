@@ -1,5 +1,6 @@
 """The only place that wires: home directory, database and store become a hub."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,8 +9,8 @@ from truckroll.app.home import is_home, make_home
 from truckroll.app.hub import Actor, Hub
 from truckroll.app.tenants import find
 from truckroll.app.trouble import TroubleError
-from truckroll.store.embedded import Embedded
-from truckroll.store.open import open_home
+from truckroll.store.embedded import URL_VARIABLE, Embedded
+from truckroll.store.open import open_home, prepare
 from truckroll.store.trouble import DatabaseTrouble
 
 
@@ -40,3 +41,15 @@ async def open_hub(
             yield Hub(home=home, store=store, actor=actor or Actor())
     except DatabaseTrouble as error:
         raise TroubleError(str(error)) from error
+
+
+def begin_database(home: Path) -> Embedded | None:
+    """Begin to start a home's embedded database and to bring it up to date, and return at once.
+
+    None where it is no home, or TRUCKROLL_DATABASE names another database. Whoever began lets go.
+    """
+    if os.environ.get(URL_VARIABLE) or not is_home(home):
+        return None
+    database = Embedded(home)
+    database.begin(prepare)
+    return database

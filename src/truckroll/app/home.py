@@ -1,9 +1,7 @@
-"""The hub's home directory, and its database, which starts while the rest is still read in."""
+"""The hub's home directory."""
 
 import os
 from pathlib import Path
-
-from truckroll.store.embedded import URL_VARIABLE, Embedded
 
 MARK = "truckroll.home"
 
@@ -22,17 +20,3 @@ def make_home(home: Path) -> None:
     """Make a directory, private if it is new, a hub's home."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     (home / MARK).touch()
-
-
-def begin_database(home: Path) -> Embedded | None:
-    """Begin to start a home's embedded database and to bring it up to date, and return at once.
-
-    None where it is no home, or TRUCKROLL_DATABASE names another database. Whoever began lets go.
-    """
-    if os.environ.get(URL_VARIABLE) or not is_home(home):
-        return None
-    from truckroll.store.open import prepare  # noqa: PLC0415 -- a home is found without
-
-    database = Embedded(home)
-    database.begin(prepare)
-    return database

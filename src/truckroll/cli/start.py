@@ -75,7 +75,8 @@ def database_begun(args: Namespace) -> Iterator[None]:
 
     What waits for the disk or the database's start, and what only computes, go side by side.
     """
-    from truckroll.app.home import begin_database, home_directory  # noqa: PLC0415 -- --help does without
+    from truckroll.app.bootstrap import begin_database  # noqa: PLC0415 -- --help does without
+    from truckroll.app.home import home_directory  # noqa: PLC0415 -- the same
 
     args.database = begin_database(home_directory(getattr(args, "home", "")))
     try:
