@@ -168,7 +168,7 @@ class Server:
                     *("--pgdata", str(fresh), "--username", USER, "--pwfile", secret),
                     *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
                     *("--wal-segsize", "4"),
-                    *(_SINCE_16 if self.binaries.major >= 16 else ()),  # noqa: PLR2004 -- initdb's --set
+                    *(_SINCE_16 if self.binaries.major >= 16 else ()),  # noqa: PLR2004 -- the major that brought both; the tests of upgrades make older clusters
                     *(() if self.durable else ("--no-sync",)),
                 ],
                 capture_output=True,
