@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 GOAL = 0.1
 EDITS_GOAL = 1.3
+PATIENCE_SECONDS = 60.0
 
 
 async def figures(*, count: int, rounds: int, peer: str) -> list[Figure]:
@@ -104,12 +105,12 @@ async def _edits(
     chosen = await asyncio.to_thread(bench.edit)
     (before, *_) = await hub.store.runs(limit=1)
     began = time.monotonic()
-    await _pass(hub)
-    while True:
-        (last, *_) = await hub.store.runs(limit=1)
-        if last.id > before.id and last.ended_at is not None:
-            break
-        await asyncio.sleep(0.003)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await _pass(hub)
+        last = before
+        while last.id == before.id or last.ended_at is None:
+            await asyncio.sleep(0.003)
+            (last, *_) = await hub.store.runs(limit=1)
     mine = time.monotonic() - began
     assert last.summary["writes"] == EDITS, last.summary
     synced = await asyncio.to_thread(theirs.apply)
