@@ -2,8 +2,6 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from truckroll.app.overlaps import HORIZON, stretches
 from truckroll.model.time import AllDay, Rule, Timed
 
@@ -33,7 +31,6 @@ def test_travel_lies_before_and_after_and_joins_what_touches():
     assert found == [(at(3, 8), at(3, 14))]
 
 
-@pytest.mark.behaviour("CAL-6")
 def test_whole_days_are_looked_around_to_the_end_of_the_last_in_the_companys_zone():
     """A visit on the last of five days was not seen when the five days themselves changed."""
     days = {"when": AllDay(date(2026, 12, 7), date(2026, 12, 12))}

@@ -221,6 +221,23 @@ async def test_an_unmapped_technician_is_held_and_released_by_the_map(
 
 
 @pytest.mark.behaviour("CAL-6")
+async def test_a_visit_that_grows_over_days_is_refused_where_it_comes_to_overlap(
+    store, tmp_path, fresh_radicale
+):
+    async with company(store, tmp_path, fresh_radicale, "Ana", overlap="refuse") as acme:
+        monday = f"{SOON + timedelta(days=3):%Y-%m-%d}"
+        acme.rows = [row(1, "Ana", Start=monday, Duration="1 day"), row(2, "Ana", day=7)]
+        acme.save()
+        view = await acme.apply()
+        assert view.by_op == {"create": 2}, brief(view)
+        acme.rows[0]["Duration"] = "5 days"
+        acme.save()
+        view = await acme.apply()
+        assert view.writes == 0, brief(view)
+        assert {hold.reason for hold in view.holds} == {"overlap"}, brief(view)
+
+
+@pytest.mark.behaviour("CAL-6")
 async def test_an_overlap_is_shown_or_refused(store, tmp_path, fresh_radicale):
     async with company(store, tmp_path, fresh_radicale, "Ana", travel_minutes="15") as acme:
         acme.rows = [row(1, "Ana", hour=9), row(2, "Ana", hour=10)]

@@ -81,12 +81,13 @@ async def overlaps_in(
 ) -> tuple[Overlap, ...]:
     """Return all overlaps of the source's visits that touch stretches of time (aware UTC).
 
-    With `people` those of visits that name one of them, and maybe of others too.
+    There is one stretch at least. With `people` those of visits that name one of them, and maybe
+    of others too.
     """
     scopes = [scope.id for scope in installed.sources]
     records = await hub.store.appointments_between(scopes, taken, people=people)
     bookings = [booking for record in records for booking in bookings_of(record)]
-    first, last = taken[0][0], max(stop for _, stop in taken)
+    first, last = min(start for start, _ in taken), max(stop for _, stop in taken)
     found = spans(bookings, start=first, end=last, zone=installed.zone)
     return overlaps(found.items, travel=installed.mirror.travel)
 
