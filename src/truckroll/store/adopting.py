@@ -152,9 +152,7 @@ async def _link(cursor: AsyncCursor[Row], taken: Sequence[_Arrival], place: dict
     await cursor.execute(SQL["new_ends"], {**place, **ends})
 
 
-async def _moved(
-    cursor: AsyncCursor[Row], free: Iterable[_Arrival], place: dict[str, Any]
-) -> set[int]:
+async def _moved(cursor: Statements, free: Iterable[_Arrival], place: dict[str, Any]) -> set[int]:
     """Give records to the links of the ones that they were; return which were."""
     asked = {one.id: one for one in free if one.marked or one.serial}
     if not asked:

@@ -182,6 +182,15 @@ class Statements(AsyncCursor[Row]):
         self._latest = self.connection.cursor(binary=True)
         await self._latest.executemany(query, params_seq, **how)
 
+    async def put(self, query: bytes, rows: Sequence[Mapping[str, Any]], **shared: Any) -> None:
+        """Send one statement for all rows, which it takes as a JSON array in `rows`.
+
+        Bytes are base64 there. `shared` are its other parameters, `count` is how many rows there
+        are. Many times cheaper than `executemany`, on both sides.
+        """
+        text = msgspec.json.encode(rows).decode()
+        await self.execute(query, {**shared, "rows": text, "count": len(rows)})
+
     async def fetchone(self) -> Row | None:
         """Return the next row of the last statement."""
         return await self._latest.fetchone()

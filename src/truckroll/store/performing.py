@@ -94,9 +94,9 @@ class PerformingStore(Base):
             links = {row[0]: _LinkRow(*row) async for row in locked_links}
             await _doubt(cursor, finished, at)
             await _observe(cursor, finished, links, listing[0], at)
-            await cursor.executemany(SQL["finish_end"], [_end_row(one) for one in finished])
-            await cursor.executemany(SQL["finish_link"], _link_rows(finished, links, at))
-            await cursor.executemany(SQL["finish_step"], [_step_row(one, at) for one in finished])
+            await cursor.put(SQL["finish_end"], [_end_row(one) for one in finished])
+            await cursor.put(SQL["finish_link"], _link_rows(finished, links, at), at=at)
+            await cursor.put(SQL["finish_step"], [_step_row(one, at) for one in finished])
             await _count(cursor, finished, at)
             for its_run in unique(run or one.run for one in finished):
                 lines = [
@@ -277,7 +277,7 @@ def _link_rows(
     finished: Sequence[_Finished], links: Mapping[int, _LinkRow], at: datetime
 ) -> list[dict[str, Any]]:
     held = {link.id: link.holds for link in links.values()}
-    rows = []
+    rows: dict[int, dict[str, Any]] = {}
     for one in finished:
         outcome, link = one.outcome, one.step.link
         if new := _new_holds(one):
@@ -294,16 +294,14 @@ def _link_rows(
         retry_at = outcome.retry_at if one.done else None
         if outcome.kind == "later":
             retry_at = outcome.retry_at or at
-        rows.append(
-            {
-                "link": link,
-                "holds": holds.decode() if (holds := held[link]) else None,
-                "due": at_once,
-                "retry_at": retry_at,
-                "at": at,
-            }
-        )
-    return rows
+        earlier = rows.get(link, {"due": False, "retry_at": None})
+        rows[link] = {
+            "link": link,
+            "holds": holds.decode() if (holds := held[link]) else None,
+            "due": at_once or earlier["due"],
+            "retry_at": retry_at or earlier["retry_at"],
+        }
+    return list(rows.values())
 
 
 def _new_holds(one: _Finished) -> list[Hold]:
@@ -336,7 +334,7 @@ def _line(one: _Finished) -> Note:
     return Note(code=one.outcome.kind, text=one.outcome.says, end=one.step.end)
 
 
-async def _count(cursor: AsyncCursor[Row], finished: Sequence[_Finished], at: datetime) -> None:
+async def _count(cursor: Statements, finished: Sequence[_Finished], at: datetime) -> None:
     writes: Counter[tuple[int, int, int, bool, str]] = Counter()
     for one in finished:
         if one.done:
@@ -346,8 +344,8 @@ async def _count(cursor: AsyncCursor[Row], finished: Sequence[_Finished], at: da
             writes[one.recipe, step.account, step.scope, step.op in _REMOVALS, key] += 1
     names = ("recipe", "account", "scope", "removal", "status")
     rows = [
-        {**dict(zip(names, key, strict=True)), "writes": count, "at": at}
+        {**dict(zip(names, key, strict=True)), "writes": count}
         for key, count in sorted(writes.items())
     ]
     if rows:
-        await cursor.executemany(SQL["tally"], rows)
+        await cursor.put(SQL["tally"], rows, at=at)

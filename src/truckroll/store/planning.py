@@ -244,7 +244,7 @@ def _renamed(decision: Decision, ids: Mapping[int, int]) -> Decision:
 
 
 async def _write_ends(
-    cursor: AsyncCursor[Row],
+    cursor: Statements,
     decisions: list[Decision],
     new: frozenset[int],
     stored: Mapping[int, _Stored],
@@ -259,13 +259,13 @@ async def _write_ends(
             rows = inserted if end.id in new else updated
             rows.append({**end_row(end), **place, "id": end.id})
     if inserted:
-        await cursor.executemany(SQL["insert_end"], inserted)
+        await cursor.put(SQL["insert_end"], inserted)
     if updated:
-        await cursor.executemany(SQL["update_end"], updated)
+        await cursor.put(SQL["update_end"], updated)
 
 
 async def _write_links(
-    cursor: AsyncCursor[Row],
+    cursor: Statements,
     decisions: list[Decision],
     stored: Mapping[int, _Stored],
     at: datetime,
@@ -281,9 +281,9 @@ async def _write_links(
             row |= {"look_at": one.look_again_at, "due": False}
         (decided if one.changed or one.steps else looked_at).append(row)
     if decided:
-        await cursor.executemany(SQL["decide_link"], decided)
+        await cursor.put(SQL["decide_link"], decided)
     if looked_at:
-        await cursor.executemany(SQL["look_again"], looked_at)
+        await cursor.put(SQL["look_again"], looked_at)
 
 
 async def _open(
@@ -311,16 +311,14 @@ async def _open(
     rows = [
         {
             "id": one.id,
-            "run": run,
             "recipe": stored[one.step.link].recipe,
             "link": one.step.link,
             "end": one.step.end,
             "step": to_json(one.step),
             "raw": one.raw,
-            "at": at,
         }
         for one in opened
     ]
-    await cursor.executemany(SQL["insert_step"], rows)
+    await cursor.put(SQL["insert_step"], rows, run=run, at=at)
     await cursor.execute(SQL["open_ends"], {"ends": list(first)})
     return opened

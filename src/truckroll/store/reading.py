@@ -157,12 +157,13 @@ async def observe_items(
         await cursor.execute(SQL["insert_missed"], {**place, "kind": kind, "ids": missed})
     if any(one.doubtful for one in seen):
         await doubt(cursor, [place["scope"]], at=place["at"])
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    rows: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for one in seen:
         if one.row is not None:
-            rows[_statement(one.row)].append({**one.row, **place})
+            chosen = rows[_statement(one.row)]
+            chosen[one.held or len(chosen)] = one.row  # of several for one record the last
     for name, chosen in rows.items():
-        await cursor.executemany(SQL[name], chosen)
+        await cursor.put(SQL[name], list(chosen.values()), **place)
     if gone := [one.held for one in seen if one.news == "gone"]:
         await cursor.execute(SQL["gone"], {"ids": gone, "at": place["at"]})
     if not reply and any(one.news in _NEWS for one in seen):

@@ -187,28 +187,41 @@ select nextval('step_id_seq') from generate_series(1, %(count)s)
 -- name: insert_end
 insert into link_end (id, link, mirror, side, account, scope, external_id, key, generation, state,
   record, base, given, holds, removed_by_hub, decided)
-values (%(id)s, %(link)s, %(mirror)s, %(side)s, %(account)s, %(scope)s, %(external_id)s, %(key)s,
-  %(generation)s, %(state)s,
-  (select id from record where scope = %(scope)s and external_id = nullif(%(external_id)s, '')),
-  %(base)s, %(given)s, %(holds)s, %(removed_by_hub)s, %(decided)s)
+select id, link, mirror, side, account, scope, external_id, key, generation, state,
+  (select id from record where scope = w.scope
+    and external_id between nullif(w.external_id, '') and w.external_id
+    order by external_id limit 1),
+  base::json, given::json, holds::json, removed_by_hub, decided
+from json_to_recordset(%(rows)s::json) w (id bigint, link bigint, mirror bigint, side text,
+  account bigint, scope bigint, external_id text, key text, generation integer, state text,
+  base text, given text, holds text, removed_by_hub boolean, decided text)
 
 -- name: update_end
-update link_end e set side = %(side)s, key = %(key)s, generation = %(generation)s,
-  state = %(state)s, external_id = %(external_id)s, base = %(base)s, given = %(given)s,
-  holds = %(holds)s, removed_by_hub = %(removed_by_hub)s, decided = %(decided)s,
+update link_end e set side = w.side, key = w.key, generation = w.generation, state = w.state,
+  external_id = w.external_id, base = w.base::json, given = w.given::json, holds = w.holds::json,
+  removed_by_hub = w.removed_by_hub, decided = w.decided,
   record = coalesce(e.record, (select id from record
-    where scope = e.scope and external_id = nullif(%(external_id)s, '')))
-where e.id = %(id)s
+    where scope = e.scope and external_id between nullif(w.external_id, '') and w.external_id
+    order by external_id limit 1))
+from (select * from json_to_recordset(%(rows)s::json) w (id bigint, side text, key text,
+  generation integer, state text, external_id text, base text, given text, holds text,
+  removed_by_hub boolean, decided text) limit %(count)s) w
+where e.id = w.id
 
 -- name: decide_link
-update link set state = %(state)s, ended_why = %(ended_why)s, agreed = %(agreed)s,
-  agreed_by = %(agreed_by)s, hold = %(hold)s, hold_detail = %(hold_detail)s,
-  undone = %(undone)s, holds = %(holds)s, look_at = %(look_at)s, due = %(due)s, row = row + 1,
-  tries = 0
-where id = %(id)s
+update link l set state = w.state, ended_why = w.ended_why, agreed = w.agreed::json,
+  agreed_by = w.agreed_by::json, hold = w.hold, hold_detail = w.hold_detail, undone = w.undone,
+  holds = w.holds::json, look_at = w.look_at, due = w.due, row = l.row + 1, tries = 0
+from (select * from json_to_recordset(%(rows)s::json) w (id bigint, state text, ended_why text,
+  agreed text, agreed_by text, hold text, hold_detail text, undone bigint, holds text,
+  look_at timestamptz, due boolean) limit %(count)s) w
+where l.id = w.id
 
 -- name: look_again
-update link set holds = %(holds)s, look_at = %(look_at)s, due = %(due)s, tries = 0 where id = %(id)s
+update link l set holds = w.holds::json, look_at = w.look_at, due = w.due, tries = 0
+from (select * from json_to_recordset(%(rows)s::json) w (id bigint, holds text,
+  look_at timestamptz, due boolean) limit %(count)s) w
+where l.id = w.id
 
 -- name: merged
 select e.id, e.open, (select r.raw from record r where r.id = e.record) from link_end e
@@ -216,7 +229,9 @@ where e.id = any(%(ends)s::bigint[])
 
 -- name: insert_step
 insert into step (id, run, recipe, link, link_end, step, raw, opened_at)
-values (%(id)s, %(run)s, %(recipe)s, %(link)s, %(end)s, %(step)s, %(raw)b, %(at)s)
+select id, %(run)s, recipe, link, "end", step::json, decode(raw, 'base64'), %(at)s
+from json_to_recordset(%(rows)s::json) w (id bigint, recipe bigint, link bigint, "end" bigint,
+  step text, raw text)
 
 -- name: open_ends
 update link_end set open = true where id = any(%(ends)s::bigint[])
@@ -233,4 +248,6 @@ where id = %(link)s
 
 -- name: insert_story
 insert into story (link, at, code, text, link_end, run, data)
-values (%(link)s, %(at)s, %(code)s, %(text)s, %(end)s, %(run)s, %(data)s)
+select link, %(at)s, code, text, "end", %(run)s, data::json
+from json_to_recordset(%(rows)s::json) w (link bigint, code text, text text, "end" bigint,
+  data text)

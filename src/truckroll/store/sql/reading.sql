@@ -25,23 +25,33 @@ select nextval('observation') from generate_series(1, %(count)s)
 insert into record (account, scope, external_id, kind, state, version, fields, raw, mark, series,
   owned, problem, seen_order, changed, seen_at, listing, arrived, number, coarse, begins, ends,
   recurring)
-values (%(account)s, %(scope)s, %(external_id)s, %(kind)s, %(state)s, %(version)s, %(fields)s,
-  %(raw)b, %(mark)s, %(series)s, %(owned)s, %(problem)s, %(order)s, %(changed)s, %(at)s,
-  %(listing)s, %(order)s, %(number)s, %(coarse)s, %(begins)s, %(ends)s, %(recurring)s)
+select %(account)s, %(scope)s, external_id, kind, state, version, fields::json,
+  decode(raw, 'base64'), mark, series, owned, problem, "order", changed::json, %(at)s, %(listing)s,
+  "order", number, coarse, begins, ends, recurring
+from json_to_recordset(%(rows)s::json) w (external_id text, kind text, state text, version text,
+  fields text, raw text, mark text, series text, owned boolean, problem text, "order" bigint,
+  changed text, number text, coarse text, begins timestamptz, ends timestamptz, recurring boolean)
 
 -- name: update_record
-update record set state = %(state)s, version = %(version)s, fields = %(fields)s,
-  raw = coalesce(%(raw)b, raw), mark = %(mark)s, series = %(series)s, owned = %(owned)s,
-  problem = %(problem)s, changed = %(changed)s, seen_at = %(at)s, gone_at = null,
-  seen_order = coalesce(%(order)s, seen_order), arrived = coalesce(%(arrived)s, arrived),
-  listing = greatest(listing, %(listing)s), number = %(number)s, coarse = %(coarse)s,
-  begins = %(begins)s, ends = %(ends)s, recurring = %(recurring)s
-where id = %(id)s
+-- That there are no more rows than there are lets each be looked up, and not the table be walked.
+update record r set state = w.state, version = w.version, fields = w.fields::json,
+  raw = coalesce(decode(w.raw, 'base64'), r.raw), mark = w.mark, series = w.series,
+  owned = w.owned, problem = w.problem, changed = w.changed::json, seen_at = %(at)s,
+  gone_at = null, seen_order = w."order", arrived = coalesce(w.arrived, r.arrived),
+  listing = greatest(r.listing, %(listing)s), number = w.number, coarse = w.coarse,
+  begins = w.begins, ends = w.ends, recurring = w.recurring
+from (select * from json_to_recordset(%(rows)s::json) w (id bigint, state text, version text,
+  fields text, raw text, mark text, series text, owned boolean, problem text, "order" bigint,
+  arrived bigint, changed text, number text, coarse text, begins timestamptz, ends timestamptz,
+  recurring boolean) limit %(count)s) w
+where r.id = w.id
 
 -- name: update_version
-update record set version = %(version)s, raw = coalesce(%(raw)b, raw), mark = %(mark)s,
-  series = %(series)s, seen_at = %(at)s, listing = greatest(listing, %(listing)s)
-where id = %(id)s
+update record r set version = w.version, raw = coalesce(decode(w.raw, 'base64'), r.raw),
+  mark = w.mark, series = w.series, seen_at = %(at)s, listing = greatest(r.listing, %(listing)s)
+from (select * from json_to_recordset(%(rows)s::json) w (id bigint, version text, raw text,
+  mark text, series text) limit %(count)s) w
+where r.id = w.id
 
 -- name: same
 update record set seen_at = %(at)s, listing = greatest(listing, %(listing)s)
