@@ -1,19 +1,22 @@
 """Real and synthetic calendars from the shared material, each read or refused with a reason."""
 
+import contextlib
 import csv
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from ical.written import octets
+from truckroll.kit.errors import HoldRecord
 from truckroll.kit.ical.inspect import inspect
 from truckroll.kit.ical.read import read_calendar
-from truckroll.kit.ical.write import write_event
 from truckroll.model.recurrence import occurrences
 from truckroll.model.time import AllDay
 
 pytestmark = pytest.mark.shared
 
+STAMP = datetime(2026, 11, 25, 9, tzinfo=UTC)
 # Files on which four parsers agree, and why this reader counts otherwise.
 DIFFERS = {
     "ical4j--friday13-NOT.ics": "EXRULE without end in a series without end is refused",
@@ -109,7 +112,7 @@ def test_synthetic_files_give_the_expected_instants_also_after_a_round_trip(shar
     assert starts(found) == EXPECTED[name]
     (entry,) = calendar.entries
     stamp = entry.modified
-    written = write_event(entry.uid, entry.fields, stamp=stamp)
+    written = octets(entry.uid, entry.fields, stamp=stamp)
     (again,) = read_calendar(written).entries
     assert again.fields == entry.fields
     assert again.problems == ()
@@ -173,3 +176,17 @@ def test_a_billion_visits_are_shown_in_part(shared):
     seen = inspect(data, date(2026, 1, 1), date(2027, 1, 1))
     assert seen.visits == 1_000
     assert seen.entries[0].truncated
+
+
+@pytest.mark.behaviour("CAL-11")
+def test_every_real_file_that_can_be_edited_is_written_as_it_is_told(shared):
+    edited = 0
+    for file in sorted((shared / "ics").glob("*.ics")):
+        data = file.read_bytes()
+        for uid in sorted({entry.uid for entry in read_calendar(data).entries})[:3]:
+            with contextlib.suppress(HoldRecord):
+                again = octets(uid, {"title": "Boiler"}, stamp=STAMP, previous=data)
+                told = [one for one in read_calendar(again).entries if one.uid == uid]
+                assert [one.title for one in told] == ["Boiler"]
+                edited += 1
+    assert edited > 100

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ical.written import octets
 from truckroll.kit.errors import HoldRecord
 from truckroll.kit.ical.lines import read_tree
 from truckroll.kit.ical.read import read_calendar
-from truckroll.kit.ical.write import write_event
 from truckroll.model.records import Address, Contact, Occurrence, Occurrences, same
 from truckroll.model.recurrence import ordinal_keys
 from truckroll.model.time import AllDay, Rule, Timed
@@ -102,7 +102,7 @@ def apart(draw, fields, when):
 @given(records())
 @pytest.mark.behaviour("CAL-11")
 def test_what_is_written_is_read_again(fields):
-    data = write_event("u@x", fields, stamp=STAMP, mark="m-1")
+    data = octets("u@x", fields, stamp=STAMP, mark="m-1")
     entry = back(data)
     for name, value in fields.items():
         found = entry.fields[name]
@@ -111,12 +111,12 @@ def test_what_is_written_is_read_again(fields):
     assert entry.mark == "m-1"
     assert entry.problems == ()
     assert all(len(line) <= 75 for line in data.split(b"\r\n"))
-    assert write_event("u@x", fields, stamp=LATER, mark="m-1", previous=data) == data
+    assert octets("u@x", fields, stamp=LATER, mark="m-1", previous=data) == data
     icalendar.Calendar.from_ical(data)
 
 
 def test_an_event_is_complete_and_invites_nobody():
-    data = write_event("u@x", {"when": SINGLE, "title": "Boiler", "people": ("Ana",)}, stamp=STAMP)
+    data = octets("u@x", {"when": SINGLE, "title": "Boiler", "people": ("Ana",)}, stamp=STAMP)
     lines = lines_of(data)
     assert lines[:4] == [
         "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Truckroll//Hub//EN", "CALSCALE:GREGORIAN",
@@ -136,11 +136,11 @@ def test_an_event_is_complete_and_invites_nobody():
 @pytest.mark.fault("F49")
 def test_the_second_of_two_equal_wall_times_is_said_in_utc():
     when = Timed(start=datetime(2026, 11, 1, 1, 30), zone=NY, seconds=3_600, fold=1)
-    data = write_event("u@x", {"when": when}, stamp=STAMP)
+    data = octets("u@x", {"when": when}, stamp=STAMP)
     assert "DTSTART:20261101T063000Z" in lines_of(data)
     assert "X-TRUCKROLL-ZONE:America/New_York" in lines_of(data)
     assert back(data).fields["when"] == when
-    moved = write_event("u@x", {"when": SINGLE}, stamp=LATER, previous=data)
+    moved = octets("u@x", {"when": SINGLE}, stamp=LATER, previous=data)
     assert b"X-TRUCKROLL-ZONE" not in moved
     assert back(moved).fields["when"] == SINGLE
 
@@ -154,7 +154,7 @@ def test_exceptions_stand_in_the_type_and_zone_of_the_start():
         }
     )
     fields = {"when": WEEKLY, "title": "Boiler", "occurrences": occurrences}
-    lines = lines_of(write_event("u@x", fields, stamp=STAMP))
+    lines = lines_of(octets("u@x", fields, stamp=STAMP))
     assert "RECURRENCE-ID;TZID=America/New_York:20270308T090000" in lines
     assert "EXDATE;TZID=America/New_York:20270315T090000" in lines
     assert lines.count("SUMMARY:Boiler") == 2
@@ -164,14 +164,14 @@ def test_exceptions_stand_in_the_type_and_zone_of_the_start():
 @pytest.mark.fault("F67")
 def test_no_value_can_end_its_line():
     fields = {"when": SINGLE, "title": "a\r\nATTENDEE:mailto:x", "link": "https://x\r\nATTACH:y"}
-    data = write_event("u\nATTACH:z", fields, stamp=STAMP, mark="m\nATTENDEE:q")
+    data = octets("u\nATTACH:z", fields, stamp=STAMP, mark="m\nATTENDEE:q")
     assert not any(line.startswith(("ATTENDEE", "ATTACH")) for line in lines_of(data))
     assert back(data).fields["title"] == "a\nATTENDEE:mailto:x"
 
 
 def test_long_lines_are_folded_between_characters():
     title = "Größe 🛠️ " * 40
-    data = write_event("u@x", {"when": SINGLE, "title": title}, stamp=STAMP)
+    data = octets("u@x", {"when": SINGLE, "title": title}, stamp=STAMP)
     for line in data.split(b"\r\n"):
         assert len(line) <= 75
         line.decode()  # each line is UTF-8 by itself
@@ -181,7 +181,7 @@ def test_long_lines_are_folded_between_characters():
 @pytest.mark.fault("AT-07")
 def test_without_a_time_nothing_is_written():
     with pytest.raises(HoldRecord, match="no time"):
-        write_event("u@x", {"title": "x"}, stamp=STAMP)
+        octets("u@x", {"title": "x"}, stamp=STAMP)
 
 
 # --- in place ---------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ UNKNOWN = (
 
 
 def put(fields, **more):
-    data = write_event("u@x", fields, stamp=LATER, previous=THEIRS, **more)
+    data = octets("u@x", fields, stamp=LATER, previous=THEIRS, **more)
     for line in UNKNOWN:
         assert line in lines_of(data), line
     return data
@@ -297,19 +297,19 @@ def test_a_series_that_moves_takes_its_changed_visits_along():
 
 def test_a_cancelled_visit_and_one_that_is_as_usual_again():
     key = "2027-03-08T09:00:00"
-    gone = write_event(
+    gone = octets(
         "u@x", {"occurrences": Occurrences(by_start={key: Occurrence(cancelled=True)})},
         stamp=LATER, previous=THEIRS,
     )  # fmt: skip
     assert back(gone).fields["occurrences"].by_start == {key: Occurrence(cancelled=True)}
     assert b"RECURRENCE-ID" not in gone
-    usual = write_event("u@x", {"occurrences": Occurrences()}, stamp=LATER, previous=gone)
+    usual = octets("u@x", {"occurrences": Occurrences()}, stamp=LATER, previous=gone)
     assert back(usual).fields["occurrences"] == Occurrences()
     assert b"EXDATE" not in usual
 
 
 def test_a_series_that_becomes_one_visit():
-    data = write_event("u@x", {"when": SINGLE}, stamp=LATER, previous=THEIRS)
+    data = octets("u@x", {"when": SINGLE}, stamp=LATER, previous=THEIRS)
     entry = back(data)
     assert entry.fields["when"] == SINGLE
     assert b"RECURRENCE-ID" not in data
@@ -317,37 +317,43 @@ def test_a_series_that_becomes_one_visit():
 
 
 def test_a_whole_day_of_outlook_that_becomes_timed_says_so():
-    outlook = write_event("u@x", {"when": AllDay(date(2027, 3, 1), date(2027, 3, 2))}, stamp=STAMP)
+    outlook = octets("u@x", {"when": AllDay(date(2027, 3, 1), date(2027, 3, 2))}, stamp=STAMP)
     outlook = outlook.replace(b"END:VEVENT", b"X-MICROSOFT-CDO-ALLDAYEVENT:TRUE\r\nEND:VEVENT")
     midnight = Timed(start=datetime(2027, 3, 1), zone=NY, seconds=86_400)
-    data = write_event("u@x", {"when": midnight}, stamp=LATER, previous=outlook)
+    data = octets("u@x", {"when": midnight}, stamp=LATER, previous=outlook)
     assert back(data).fields["when"] == midnight
 
 
 @pytest.mark.fault("F51")
 def test_a_vtimezone_that_lies_is_replaced_when_the_time_is_written():
-    data = write_event("u@x", {"when": SINGLE}, stamp=STAMP)
+    data = octets("u@x", {"when": SINGLE}, stamp=STAMP)
     lie = data.replace(b"TZOFFSETTO:-0400", b"TZOFFSETTO:-0300")
     assert back(lie).problems
     moved = Timed(start=datetime(2027, 7, 1, 9), zone=NY, seconds=60)
-    entry = back(write_event("u@x", {"when": moved}, stamp=LATER, previous=lie))
+    entry = back(octets("u@x", {"when": moved}, stamp=LATER, previous=lie))
     assert entry.problems == ()
 
 
 @pytest.mark.parametrize(
-    "previous", [b"<html>", THEIRS.replace(b"DTSTART", b"DTSTARX"), THEIRS.replace(b"u@x", b"")]
+    "previous",
+    [
+        b"<html>",
+        THEIRS.replace(b"DTSTART", b"DTSTARX"),
+        THEIRS.replace(b"u@x", b""),
+        THEIRS.replace(b"BEGIN:VCALENDAR\r\n", b""),
+    ],
 )
 def test_what_cannot_be_edited_is_held(previous):
     with pytest.raises(HoldRecord, match="cannot be changed in place"):
-        write_event("u@x", {"title": "x"}, stamp=LATER, previous=previous)
+        octets("u@x", {"title": "x"}, stamp=LATER, previous=previous)
 
 
 def test_one_visit_of_a_series_of_somebody_else_is_edited_as_it_is():
     start = THEIRS.index(b"BEGIN:VEVENT")
     end = THEIRS.index(b"END:VEVENT") + len(b"END:VEVENT\r\n")
     alone = THEIRS[:start] + THEIRS[end:]
-    data = write_event("u@x", {"title": "x"}, stamp=LATER, previous=alone)
+    data = octets("u@x", {"title": "x"}, stamp=LATER, previous=alone)
     assert back(data).title == "x"
     assert len(read_tree(data).parts[0].parts("VEVENT")) == 1
     with pytest.raises(HoldRecord, match="cannot repeat"):
-        write_event("u@x", {"when": WEEKLY}, stamp=LATER, previous=alone)
+        octets("u@x", {"when": WEEKLY}, stamp=LATER, previous=alone)

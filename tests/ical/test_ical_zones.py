@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo, available_timezones
 import icalendar
 import pytest
 
+from ical.written import octets
 from truckroll.kit.ical.lines import RefusedError, read_tree, write_tree
 from truckroll.kit.ical.read import read_calendar
 from truckroll.kit.ical.vtimezone import changes, make_vtimezone, offset_at, read_vtimezone
-from truckroll.kit.ical.write import write_event
 from truckroll.kit.ical.zones import Zones, iana_zone
 from truckroll.model.records import same
 from truckroll.model.time import Timed
@@ -74,7 +74,7 @@ def test_times_about_each_change_of_the_clocks_come_back(zone):
         for fold in (0, 1):
             for seconds in (0, 600, 5_400):
                 when = Timed(start=start, zone=zone, seconds=seconds, fold=fold)
-                data = write_event("u@x", {"when": when}, stamp=STAMP)
+                data = octets("u@x", {"when": when}, stamp=STAMP)
                 (entry,) = read_calendar(data).entries
                 back = entry.fields["when"]
                 assert same(back, when), (start, fold)

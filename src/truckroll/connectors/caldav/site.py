@@ -7,6 +7,7 @@ a collection on another host than the account's address carries its host in its 
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -48,6 +49,12 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{name}{port}"
 
 
+@lru_cache(maxsize=256)
+def _home(url: str) -> str:
+    """Return the origin of an account's address; each write asks for it."""
+    return origin_of(base_url(url))
+
+
 def has_apples_ways(settings: Mapping[str, str]) -> bool:
     """Tell whether the server has iCloud's ways: by its host, unless the person says so."""
     if settings.get("quirks", "auto") == "icloud":
@@ -82,14 +89,14 @@ def _sisters(host: str, other: str) -> bool:
 
 def is_alias(session: Session, url: str) -> bool:
     """Tell whether an address has the host of the account's own address."""
-    return origin_of(url) == origin_of(base_url(session.settings["url"]))
+    return origin_of(url) == _home(session.settings["url"])
 
 
 def place_of(session: Session, scope_id: str) -> Place:
     """Return where a scope lies; the inverse of `scope_id`."""
     if "://" in scope_id:
         return Place(origin_of(scope_id), path_of(scope_id))
-    return Place(origin_of(base_url(session.settings["url"])), scope_id)
+    return Place(_home(session.settings["url"]), scope_id)
 
 
 def scope_id(session: Session, place: Place) -> str:

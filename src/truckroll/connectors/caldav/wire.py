@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from truckroll.kit.contract import Item, Missing, Scope, Seen, Session, Unreadable
-from truckroll.kit.ical.read import read_calendar
-from truckroll.kit.ical.write import write_event
+from truckroll.kit.ical.read import Calendar, read_calendar, read_parts
+from truckroll.kit.ical.write import Written, write_event
 from truckroll.kit.normal import EVENT_STATUS, LOSSLESS, Stored, stored
 from truckroll.model.records import Fields, Value
 
@@ -39,6 +39,7 @@ _ABSENT: dict[str, Value] = dict.fromkeys(FIELDS) | {
 }
 _CONTENT = "sha256:"
 _NAMED = 60
+_LARGE = 500_000  # octets of an object that may be beyond what is read
 
 
 class Reader:
@@ -52,8 +53,18 @@ class Reader:
 
     def item(self, id_: str, data: bytes, etag: str | None) -> Item:
         """Return an object as an item: Missing where it holds no event (tasks, journals)."""
+        return self._item(id_, read_calendar(data, zone=self._zone), data, etag)
+
+    def sent(self, id_: str, sent: Written, etag: str | None) -> Item:
+        """Return what was sent as `item` would: what is odd, or large, is read from its octets."""
+        calendar = read_parts(sent.tree, zone=self._zone)
+        odd = calendar.problems or any(one.problems or one.refused for one in calendar.entries)
+        if odd or len(sent.octets) > _LARGE:
+            return self.item(id_, sent.octets, etag)
+        return self._item(id_, calendar, sent.octets, etag)
+
+    def _item(self, id_: str, calendar: Calendar, data: bytes, etag: str | None) -> Item:
         version = etag or content_version(data)
-        calendar = read_calendar(data, zone=self._zone)
         if calendar.refused:
             return self._unreadable(id_, calendar.refused, data, version)
         if not calendar.entries:
@@ -136,12 +147,12 @@ def uid_for(key: str) -> str:
     return f"{key}@truckroll"
 
 
-def made(key: str, fields: Fields, mark: str, stamp: datetime) -> bytes:
+def made(key: str, fields: Fields, mark: str, stamp: datetime) -> Written:
     """Return a new object."""
     return write_event(uid_for(key), _kept(fields), mark=mark, stamp=stamp)
 
 
-def changed(raw: bytes, fields: Fields, mark: str, stamp: datetime) -> bytes:
+def changed(raw: bytes, fields: Fields, mark: str, stamp: datetime) -> Written:
     """Return an object with these fields changed, and all else as it was; "" keeps its mark.
 
     Raises HoldRecord where it is not one event.

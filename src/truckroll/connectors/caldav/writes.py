@@ -24,6 +24,7 @@ from truckroll.kit.contract import (
 )
 from truckroll.kit.errors import Gone, HoldRecord, Replan, RetryLater
 from truckroll.kit.http import Response
+from truckroll.kit.ical.write import Written
 
 _TYPE = "text/calendar; charset=utf-8"
 _STORED = {200, 201, 204}
@@ -42,8 +43,8 @@ async def create(session: Session, scope: Scope, draft: Draft) -> Reply:
     Raises HoldRecord where another event has the name or the UID, or the server does not take
     the content; RetryLater where there is no room; GiveUp where the calendar is not there.
     """
-    data = wire.made(draft.key, draft.fields, draft.mark, datetime.now(UTC))
-    response = await _put(session, scope, draft.id, data, {"If-None-Match": "*"})
+    sent = wire.made(draft.key, draft.fields, draft.mark, datetime.now(UTC))
+    response = await _put(session, scope, draft.id, sent.octets, {"If-None-Match": "*"})
     what = wire.name_of(draft.fields, draft.id)
     if response.status == _EXISTS and not conditions(response):
         return await _already(session, scope, draft, what)
@@ -51,7 +52,7 @@ async def create(session: Session, scope: Scope, draft: Draft) -> Reply:
         raise no_such_calendar(session, scope, response.status)
     if response.status not in _STORED:
         raise refusal(session, response, what)
-    return _reply(session, scope, draft.id, data, response)
+    return _reply(session, scope, draft.id, sent, response)
 
 
 async def _already(session: Session, scope: Scope, draft: Draft, what: str) -> Reply:
@@ -85,14 +86,14 @@ async def update(session: Session, scope: Scope, change: Change) -> Reply:
         current = await _unchanged(session, scope, change, what)
         raw, condition = current.raw, wire.if_match(current.version)
     await _tell_nobody(session, scope, raw, what)
-    data = wire.changed(raw, change.fields, change.mark, datetime.now(UTC))
+    sent = wire.changed(raw, change.fields, change.mark, datetime.now(UTC))
     headers = {"If-Match": condition} if condition else {}
-    response = await _put(session, scope, change.id, data, headers)
+    response = await _put(session, scope, change.id, sent.octets, headers)
     if response.status in _GONE:
         raise _gone(session, what, response.status)
     if response.status not in _STORED:
         raise refusal(session, response, what)
-    return _reply(session, scope, change.id, data, response)
+    return _reply(session, scope, change.id, sent, response)
 
 
 async def cancel(session: Session, scope: Scope, change: Change) -> Reply:
@@ -169,7 +170,7 @@ async def _put(
     )
 
 
-def _reply(session: Session, scope: Scope, id_: str, data: bytes, response: Response) -> Reply:
+def _reply(session: Session, scope: Scope, id_: str, sent: Written, response: Response) -> Reply:
     """Return what was stored if the answer surely implies it, else ask for a read-back.
 
     A strong ETag says that the object is kept as it was sent (RFC 4791 section 5.3.4).
@@ -177,5 +178,5 @@ def _reply(session: Session, scope: Scope, id_: str, data: bytes, response: Resp
     etag = response.headers.get("etag")
     if not etag or wire.if_match(etag) is None:
         return Reply(id_)
-    seen = wire.Reader(session, scope).item(id_, data, etag)
+    seen = wire.Reader(session, scope).sent(id_, sent, etag)
     return Reply(id_, seen if isinstance(seen, Seen) else None)

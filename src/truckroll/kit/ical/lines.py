@@ -16,8 +16,7 @@ import msgspec
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PARAM = re.compile(r';\s*([A-Za-z0-9_-]+)\s*=\s*((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
 _FOLD = 75
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_LINE_ENDS = re.compile(rb"\r\n|\r|\n")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _LISTED = re.compile(r",((?:\\.|[^,\\]|\\$)*)")
 _ESCAPED = re.compile(r"\\([\\;,nN])")
 
@@ -52,11 +51,15 @@ class Line:
 
 @dataclass(slots=True)
 class Component:
-    """A component with its lines and parts, in the order in which they came."""
+    """A component with its lines and parts, in the order in which they came.
+
+    `octets` is its written form, kept where it is never edited any more.
+    """
 
     name: str
     items: "list[Line | Component]" = field(default_factory=list)
     number: int = 0
+    octets: bytes | None = None
 
     def lines(self, *names: str) -> list[Line]:
         """Return the lines of these names, in order; all lines where none is named."""
@@ -88,15 +91,14 @@ class Component:
 
     def put(self, line: Line) -> None:
         """Set a line in the place of the first of its name (others go), or before the parts."""
+        name = line.name
         places = [
-            n
-            for n, item in enumerate(self.items)
-            if item.name == line.name and isinstance(item, Line)
+            n for n, item in enumerate(self.items) if item.name == name and isinstance(item, Line)
         ]
         if len(places) == 1:
             self.items[places[0]] = line
         elif places:
-            self.drop(line.name)
+            self.drop(name)
             self.items.insert(places[0], line)
         else:
             ends = (n for n, item in enumerate(self.items) if isinstance(item, Component))
@@ -189,18 +191,17 @@ def _unfolded(data: bytes, limits: Limits) -> Iterator[tuple[int, bytes]]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         data = data.decode("utf-16", "replace").encode()
     data = data.removeprefix(codecs.BOM_UTF8)
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if len(lines) > limits.lines:
+        raise RefusedError(f"The calendar has more than {limits.lines:,} lines and was not read.")
     begun, size = 1, 0
     pieces = [b""]
-    for number, raw in enumerate(_LINE_ENDS.split(data), start=1):
-        if number > limits.lines:
-            raise RefusedError(
-                f"The calendar has more than {limits.lines:,} lines and was not read."
-            )
-        folded = raw[:1] in {b" ", b"\t"}
-        if not folded:
-            yield begun, b"".join(pieces)
-            begun, pieces, size = number, [], 0
-        pieces.append(raw[1:] if folded else raw)
+    for number, raw in enumerate(lines, start=1):
+        if raw.startswith((b" ", b"\t")):
+            pieces.append(raw[1:])
+        else:
+            yield begun, pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            begun, pieces, size = number, [raw], 0
         size += len(raw)
         if size > limits.line_bytes:
             raise RefusedError(
@@ -268,13 +269,19 @@ def make_line(name: str, value: str, **params: str) -> Line:
     """Return a new content line; `value` is already in its written form."""
     if not value.isprintable():
         value = _CONTROLS.sub("", value).replace("\n", "")
-    head = "".join(f";{key}={_param(text)}" for key, text in params.items() if text)
-    return Line(name, dict(params), value, f"{name}{head}:{value}")
+    if not params:
+        return Line(name, {}, value, f"{name}:{value}")
+    clean = {key: _param(text) for key, text in params.items() if text}
+    head = "".join(f";{key}={_quoted(text)}" for key, text in clean.items())
+    return Line(name, clean, value, f"{name}{head}:{value}")
 
 
 def _param(text: str) -> str:
-    clean = _CONTROLS.sub("", text).replace('"', "").replace("\n", "")
-    return f'"{clean}"' if set(clean) & set(":;,") else clean
+    return _CONTROLS.sub("", text).replace('"', "").replace("\n", "").strip()
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if set(text) & set(":;,") else text
 
 
 def write_tree(part: Component) -> bytes:
@@ -284,18 +291,31 @@ def write_tree(part: Component) -> bytes:
     return b"\r\n".join(out) + b"\r\n"
 
 
+def keep_octets(part: Component) -> Component:
+    """Return a component with its written form; it is not to be edited after that."""
+    part.octets = write_tree(part).removesuffix(b"\r\n")
+    return part
+
+
 def _write(part: Component, out: list[bytes]) -> None:
+    if part.octets is not None:
+        out.append(part.octets)
+        return
     out.append(f"BEGIN:{part.name}".encode())
     for item in part.items:
         if isinstance(item, Component):
             _write(item, out)
+            continue
+        data = item.text.encode("utf-8", "replace")
+        if len(data) <= _FOLD:
+            out.append(data)
         else:
-            out.extend(_folded(item.text))
+            out.extend(_folded(data))
     out.append(f"END:{part.name}".encode())
 
 
-def _folded(text: str) -> Iterator[bytes]:
-    data, at, room, prefix = text.encode("utf-8", "replace"), 0, _FOLD, b""
+def _folded(data: bytes) -> Iterator[bytes]:
+    at, room, prefix = 0, _FOLD, b""
     while len(data) - at > room:
         cut = at + room
         while data[cut] & 0xC0 == 0x80:  # noqa: PLR2004 -- inside a UTF-8 character

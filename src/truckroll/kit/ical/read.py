@@ -16,7 +16,7 @@ from truckroll.kit.ical.times import parse_moment
 from truckroll.kit.ical.zones import Zones, zones_of
 from truckroll.model.records import Value
 
-__all__ = ["Calendar", "Entry", "Limits", "VEvents", "events_of", "read_calendar"]
+__all__ = ["Calendar", "Entry", "Limits", "VEvents", "events_of", "read_calendar", "read_parts"]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +74,11 @@ def read_calendar(data: bytes, *, zone: str = "", limits: Limits = LIMITS) -> Ca
         tree = read_tree(data, limits)
     except RefusedError as error:
         return Calendar(refused=str(error))
+    return read_parts(tree, zone=zone)
+
+
+def read_parts(tree: Tree, *, zone: str = "") -> Calendar:
+    """Return the events of a text that is taken apart already, as `read_calendar` does."""
     calendars = [part for part in tree.parts if part.name == "VCALENDAR"]
     groups, others = events_of(tree, zone)
     if not calendars and not groups:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
-from truckroll.kit.ical.lines import Component, make_line, parse_line
+from truckroll.kit.ical.lines import Component, keep_octets, make_line, parse_line
 from truckroll.kit.ical.times import moment_text, offset_text, parse_moment, parse_offset
 from truckroll.model.rrule import WEEKDAYS, parse_rrule
 from truckroll.model.time import zone_info
@@ -185,7 +185,7 @@ def make_vtimezone(zone: str, first: int, last: int | None) -> Component:
         for slot, one in enumerate(by_year[steady]):
             rule = _pattern([by_year[year][slot] for year in range(steady, final + 1)])
             part.items.append(_part(one, [one.wall], rule or ""))
-    return part
+    return keep_octets(part)
 
 
 def _steady_from(by_year: dict[int, tuple[Change, ...]], begin: int, final: int) -> int | None:

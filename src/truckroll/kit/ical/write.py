@@ -7,6 +7,7 @@ X-TRUCKROLL-ZONE.
 """
 
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +17,7 @@ from truckroll.kit.ical.lines import (
     Component,
     Line,
     RefusedError,
+    Tree,
     escape,
     make_line,
     read_tree,
@@ -39,9 +41,17 @@ _HORIZON = 5
 _FAR = 5_000
 
 
+class Written(NamedTuple):
+    """An object as octets, and as what stands in these: neither is to be edited any more."""
+
+    octets: bytes
+    tree: Tree
+
+
 class _Event(msgspec.Struct):
     """An object at work: its calendar, the event that is edited, and what it says now."""
 
+    tree: Tree
     calendar: Component
     main: Component
     overrides: dict[str, Component]
@@ -59,8 +69,8 @@ def write_event(
     previous: bytes = b"",
     sequence: int | None = None,
     zone: str = "",
-) -> bytes:
-    """Return the iCalendar object of an appointment, as octets.
+) -> Written:
+    """Return the iCalendar object of an appointment.
 
     Only keys in `fields` are touched; None and empty take a property out. With `previous`,
     everything that the hub does not know is kept, and where nothing differs `previous` comes
@@ -81,12 +91,12 @@ def write_event(
         event.main.put(make_line(MARK, escape(mark)))
         changed.add("mark")
     if previous and not changed:
-        return previous
+        return Written(previous, event.tree)
     old = sequence_of(event.main)
     raised = old + 1 if previous and changed & _NEWS else old
     _stamp(event.main, stamp, raised if sequence is None else sequence)
     _put_zones(event, when)
-    return write_tree(event.calendar)
+    return Written(write_tree(event.calendar), Tree([event.calendar]))
 
 
 def _fresh(uid: str, stamp: datetime) -> _Event:
@@ -96,7 +106,7 @@ def _fresh(uid: str, stamp: datetime) -> _Event:
     head = [("VERSION", "2.0"), ("PRODID", _PRODID), ("CALSCALE", "GREGORIAN")]
     calendar = Component("VCALENDAR", [make_line(name, value) for name, value in head])
     calendar.items.append(main)
-    return _Event(calendar, main, {}, {}, Zones())
+    return _Event(Tree([calendar]), calendar, main, {}, {}, Zones())
 
 
 def _opened(uid: str, previous: bytes, zone: str) -> _Event:
@@ -105,6 +115,7 @@ def _opened(uid: str, previous: bytes, zone: str) -> _Event:
         groups, _ = events_of(tree, zone)
         group = _chosen(groups, uid)
         main = newest(group.masters or group.overrides)
+        calendar = _around(main, tree)
         now = read_series(main if group.masters else None, group.overrides, group.zones)
         when = now.fields["when"]
         overrides = {
@@ -117,8 +128,7 @@ def _opened(uid: str, previous: bytes, zone: str) -> _Event:
             f"The event in the calendar cannot be changed in place. {error}"
             " Mend or delete it there."
         ) from error
-    calendar = next(part for part in tree.parts if any(item is main for item in part.items))
-    return _Event(calendar, main, overrides, now.fields, group.zones, now.detached)
+    return _Event(tree, calendar, main, overrides, now.fields, group.zones, now.detached)
 
 
 def _chosen(groups: list[VEvents], uid: str) -> VEvents:
@@ -128,6 +138,13 @@ def _chosen(groups: list[VEvents], uid: str) -> VEvents:
     if not found[0].masters and len(found[0].overrides) > 1:
         raise RefusedError("Only some visits of its series are there, without the series itself.")
     return found[0]
+
+
+def _around(event: Component, tree: Tree) -> Component:
+    for part in tree.parts:
+        if any(item is event for item in part.items):
+            return part
+    raise RefusedError("It stands outside of a calendar (VCALENDAR).")
 
 
 def _put_main(event: _Event, fields: Fields, when: When) -> set[str]:
