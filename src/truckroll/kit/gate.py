@@ -181,28 +181,22 @@ class _Lines:
         self._room = room
         self._lines: dict[object, deque[asyncio.Future[None]]] = {}
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def enter(self) -> None:
+        """Wait for room and take it; `leave` gives it back."""
         if self._room > 0:
             self._room -= 1
-        else:
-            await self._stand()
-        try:
-            yield
-        finally:
-            self._leave()
-
-    async def _stand(self) -> None:
+            return
         mine = asyncio.get_running_loop().create_future()
         self._lines.setdefault(_LANE.get(), deque()).append(mine)
         try:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
-                self._leave()  # the turn had come, and goes on to the next
+                self.leave()  # the turn had come, and goes on to the next
             raise
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Let the next in line come, or keep the room for whoever asks."""
         while self._lines:
             name, line = next(iter(self._lines.items()))
             del self._lines[name]
@@ -293,12 +287,15 @@ class Gate:
         what it costs beside that, `whom` in whose name it goes. Raises HeldBackError where it
         would have to wait longer than `patience` seconds.
         """
-        async with self._lines.turn():
+        await self._lines.enter()
+        try:
             turn = Turn(self, probe=await self._admitted(weight, points, whom, patience))
             try:
                 yield turn
             finally:
                 await turn.over()
+        finally:
+            self._lines.leave()
 
     async def spare(self, points: float, whom: str = "") -> None:
         """Put points back that an attempt was charged with in advance and did not cost."""

@@ -1,14 +1,12 @@
 """HTTP out: the only door to the network."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -22,7 +20,6 @@ from truckroll.kit.errors import GiveUp, SignIn
 from truckroll.kit.gate import Gate, HeldBackError, Turn
 from truckroll.kit.grants import Grants
 from truckroll.kit.pace import REAL_TIME, Limit, Pace, Timing, backoff, jittered, retry_after
-from truckroll.kit.secrets import redact
 from truckroll.kit.tls import no_tls, refused_certificate, tls_context
 from truckroll.kit.transport import (
     ActingAuth,
@@ -39,7 +36,6 @@ __all__ = [
     "REPEATABLE",
     "ActingAuth",
     "Auth",
-    "Call",
     "Client",
     "Cost",
     "Gates",
@@ -59,18 +55,8 @@ __all__ = [
 Gates = Callable[[Pace, Timing], Gate]
 
 
-class Call(NamedTuple):
-    """A line of a client's log: status 0 is no answer."""
-
-    method: str
-    path: str
-    status: int
-    ms: int
-
-
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT"})
 _MOVED = frozenset({301, 302, 303, 307, 308})
-_LOG_LINES = 1000
 _AGENT = "Truckroll"
 _SLOW = "did not answer in time"
 _PROOFS = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -102,10 +88,7 @@ class _Job:
 
 
 class Client:
-    """The `Http` of one account, over kept-alive connections. Made by `open_client`.
-
-    `log` holds the last thousand attempts: method, path without query, status, milliseconds.
-    """
+    """The `Http` of one account, over kept-alive connections. Made by `open_client`."""
 
     def __init__(
         self,
@@ -129,7 +112,6 @@ class Client:
         self.system = system
         self.account = account
         self.busy = transport.busy
-        self.log: deque[Call] = deque(maxlen=_LOG_LINES)
         self._base = self._checked(transport.base_url)
         self._also = tuple(self._checked(url) for url in transport.also)
         self._gatherer = Gatherer(transport.batch, self) if transport.batch else None
@@ -187,7 +169,8 @@ class Client:
 
     def _join(self, base: URL, url: str) -> URL:
         try:
-            joined = base.join(URL(url))
+            there = URL(url)
+            joined = there if there.scheme and there.absolute else base.join(there)
             if joined.authority == self._base.authority and joined.scheme == self._base.scheme:
                 return joined  # no other server than the one that was checked
             text = str(joined)
@@ -314,10 +297,10 @@ class Client:
             raise outcomes.held_back(self.system, held) from None
 
     async def _sent(self, job: _Job, turn: Turn, method: str, url: URL, body: bytes) -> Response:
-        """Send, log, and tell the breaker how the system answered."""
+        """Send, and tell the breaker and whoever watches how the system answered."""
         headers, target = await self._proven_or_out(job, turn, url)
         self._calls += 1
-        started, response = self._timing.monotonic(), Response(0, {}, b"", "")
+        response = Response(0, {}, b"", "")
         try:
             async with asyncio.timeout(self._limits.total_seconds):
                 response = await self._exchange(job, method, target, headers, body)
@@ -326,8 +309,6 @@ class Client:
             await turn.failed(f"{self.system} {lost.says}")
             raise lost from None
         finally:
-            ms = round((self._timing.monotonic() - started) * 1000)
-            self.log.append(Call(method, redact(url.raw_path), response.status, ms))
             watch.called(self.account, self.system, response.status, response.headers)
         if not outcomes.is_answer(response.status) and not outcomes.asks_for_pause(
             response, self.busy

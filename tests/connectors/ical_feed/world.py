@@ -39,6 +39,7 @@ class FeedServer:
         self.events = {}
         self.body = None
         self.url = ""
+        self.unchanged = 0  # how often a 304 was the answer
 
     def text(self):
         return self.body if self.body is not None else calendar(*self.events.values())
@@ -47,6 +48,7 @@ class FeedServer:
         body = self.text()
         tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         if request.headers.get("If-None-Match") == tag:
+            self.unchanged += 1
             return web.Response(status=304, headers={"ETag": tag})
         return web.Response(body=body, headers={"ETag": tag, "Content-Type": "text/calendar"})
 
