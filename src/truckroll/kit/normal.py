@@ -83,9 +83,6 @@ def content_version(fields: Fields, mark: str | None) -> str:
     return hashlib.blake2b(told, digest_size=12).hexdigest()
 
 
-_TEXTUAL = ("limit", "trim", "plain", "lower", "no_emoji")
-
-
 def stored(how: Stored, value: Value) -> Value:
     """Return the form in which a system that stores like `how` keeps `value`.
 
@@ -99,7 +96,7 @@ def stored(how: Stored, value: Value) -> Value:
         value = Address(text=value.one_line())
     elif how.as_text and isinstance(value, Contact):
         value = Contact(name=value.one_line())
-    if any(getattr(how, name) for name in _TEXTUAL):
+    if how.limit or how.trim or how.plain or how.lower or how.no_emoji:
         value = _over_texts(value, lambda text: _stored_text(how, text))
     if how.minutes:
         value = _floored(value)

@@ -101,14 +101,20 @@ class Component:
             self.drop(name)
             self.items.insert(places[0], line)
         else:
-            ends = (n for n, item in enumerate(self.items) if isinstance(item, Component))
-            self.items.insert(next(ends, len(self.items)), line)
+            self.items.insert(self._end_of_lines(), line)
+
+    def _end_of_lines(self) -> int:
+        for n, item in enumerate(self.items):
+            if isinstance(item, Component):
+                return n
+        return len(self.items)
 
     def drop(self, *names: str) -> None:
         """Take out all lines of these names."""
-        self.items = [
-            item for item in self.items if not (item.name in names and isinstance(item, Line))
-        ]
+        if any(item.name in names for item in self.items):
+            self.items = [
+                item for item in self.items if not (item.name in names and isinstance(item, Line))
+            ]
 
 
 @dataclass(slots=True)

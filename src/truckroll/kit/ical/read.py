@@ -129,6 +129,8 @@ def _value(part: Component, name: str) -> str:
 
 def newest(parts: list[Component]) -> Component:
     """Return the part that was sent last: by SEQUENCE, then time, then place in the text."""
+    if len(parts) == 1:
+        return parts[0]
     return max(enumerate(parts), key=lambda pair: (*_age(pair[1]), pair[0]))[1]
 
 
