@@ -95,8 +95,12 @@ class Ran:
 
 
 def run(folder: Path, call: str, *args: str, python: str = sys.executable, **env: str) -> Ran:
-    """Run a call (`module:function`) as a process of its own under the hook."""
+    """Run a call (`module:function`) as a process of its own under the hook.
+
+    It begins with nothing left to be written to the disk by whoever ran before it.
+    """
     log = folder / "requests.json"
+    os.sync()
     began = time.monotonic()
     done = subprocess.run(
         [python, _HOOK, str(log), call, *args],
