@@ -78,8 +78,11 @@ class PerformingStore(Base):
         vendor's words, looked at again when it was to be. conflict, gone: the link becomes due at
         once, with what the system showed. later: due at `retry_at`. unknown: the intent stays
         open, and so the end. With `run` 0 the story is told in the step's own run.
+
+        The disk is not waited for: of a step whose outcome a power cut takes back the intent
+        stands, and is looked up as after a crash.
         """
-        async with self._transaction(fenced=True) as cursor:
+        async with self._transaction(durable=False, fenced=True) as cursor:
             ids = [one.step for one in outcomes]
             await cursor.execute(SQL["places"], {"ids": ids})
             places = await cursor.fetchall()
