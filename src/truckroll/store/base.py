@@ -183,13 +183,12 @@ class Statements(AsyncCursor[Row]):
         await self._latest.executemany(query, params_seq, **how)
 
     async def put(self, query: bytes, rows: Sequence[Mapping[str, Any]], **shared: Any) -> None:
-        """Send one statement for all rows, which it takes as a JSON array in `rows`.
+        """Send an insert of all rows at once, which it takes as a JSON array in `rows`.
 
-        Bytes are base64 there. `shared` are its other parameters, `count` is how many rows there
-        are. Many times cheaper than `executemany`, on both sides.
+        Bytes are base64 there; `shared` are its other parameters. It costs half of what
+        `executemany` does, on both sides.
         """
-        text = msgspec.json.encode(rows).decode()
-        await self.execute(query, {**shared, "rows": text, "count": len(rows)})
+        await self.execute(query, {**shared, "rows": to_json(rows)})
 
     async def fetchone(self) -> Row | None:
         """Return the next row of the last statement."""

@@ -97,9 +97,12 @@ class PerformingStore(Base):
             links = {row[0]: _LinkRow(*row) async for row in locked_links}
             await _doubt(cursor, finished, at)
             await _observe(cursor, finished, links, listing[0], at)
-            await cursor.put(SQL["finish_end"], [_end_row(one) for one in finished])
-            await cursor.put(SQL["finish_link"], _link_rows(finished, links, at), at=at)
-            await cursor.put(SQL["finish_step"], [_step_row(one, at) for one in finished])
+            for_links = _link_rows(finished, links, at)
+            rows = [
+                {**_end_row(one), **_step_row(one, at), **for_link, "at": at}
+                for one, for_link in zip(finished, for_links, strict=True)
+            ]
+            await cursor.executemany(SQL["finish"], rows)
             await _count(cursor, finished, at)
             for its_run in unique(run or one.run for one in finished):
                 lines = [
@@ -250,10 +253,9 @@ def _end_row(one: _Finished) -> dict[str, Any]:
     outcome, step = one.outcome, one.step
     row: dict[str, Any] = {
         "end": step.end,
-        "open": outcome.kind == "unknown",
         "base": _moved(one.base, outcome.base),
         "given": _moved(one.given, outcome.given),
-        "holds": to_json(holds) if (holds := _field_holds(one)) else None,
+        "end_holds": to_json(holds) if (holds := _field_holds(one)) else None,
         "state": None,
         "decided": None,
         "removed_by_hub": None,
@@ -280,7 +282,7 @@ def _link_rows(
     finished: Sequence[_Finished], links: Mapping[int, _LinkRow], at: datetime
 ) -> list[dict[str, Any]]:
     held = {link.id: link.holds for link in links.values()}
-    rows: dict[int, dict[str, Any]] = {}
+    rows = []
     for one in finished:
         outcome, link = one.outcome, one.step.link
         if new := _new_holds(one):
@@ -297,14 +299,15 @@ def _link_rows(
         retry_at = outcome.retry_at if one.done else None
         if outcome.kind == "later":
             retry_at = outcome.retry_at or at
-        earlier = rows.get(link, {"due": False, "retry_at": None})
-        rows[link] = {
-            "link": link,
-            "holds": holds.decode() if (holds := held[link]) else None,
-            "due": at_once or earlier["due"],
-            "retry_at": retry_at or earlier["retry_at"],
-        }
-    return list(rows.values())
+        rows.append(
+            {
+                "link": link,
+                "holds": holds.decode() if (holds := held[link]) else None,
+                "due": at_once,
+                "retry_at": retry_at,
+            }
+        )
+    return rows
 
 
 def _new_holds(one: _Finished) -> list[Hold]:

@@ -261,11 +261,11 @@ async def _write_ends(
     if inserted:
         await cursor.put(SQL["insert_end"], inserted)
     if updated:
-        await cursor.put(SQL["update_end"], updated)
+        await cursor.executemany(SQL["update_end"], updated)
 
 
 async def _write_links(
-    cursor: Statements,
+    cursor: AsyncCursor[Row],
     decisions: list[Decision],
     stored: Mapping[int, _Stored],
     at: datetime,
@@ -281,9 +281,9 @@ async def _write_links(
             row |= {"look_at": one.look_again_at, "due": False}
         (decided if one.changed or one.steps else looked_at).append(row)
     if decided:
-        await cursor.put(SQL["decide_link"], decided)
+        await cursor.executemany(SQL["decide_link"], decided)
     if looked_at:
-        await cursor.put(SQL["look_again"], looked_at)
+        await cursor.executemany(SQL["look_again"], looked_at)
 
 
 async def _open(

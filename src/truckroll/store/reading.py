@@ -23,6 +23,7 @@ from truckroll.sync.ports import PageResult
 from truckroll.sync.types import RecordRow
 
 SQL = named_sql("reading")
+_NEW = "insert_record"
 _NEWS = frozenset({"new", "changed", "gone", "unreadable"})
 
 
@@ -157,13 +158,14 @@ async def observe_items(
         await cursor.execute(SQL["insert_missed"], {**place, "kind": kind, "ids": missed})
     if any(one.doubtful for one in seen):
         await doubt(cursor, [place["scope"]], at=place["at"])
-    rows: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in seen:
         if one.row is not None:
-            chosen = rows[_statement(one.row)]
-            chosen[one.held or len(chosen)] = one.row  # of several for one record the last
+            rows[_statement(one.row)].append(one.row)
+    if new := rows.pop(_NEW, None):
+        await cursor.put(SQL[_NEW], new, **place)
     for name, chosen in rows.items():
-        await cursor.put(SQL[name], list(chosen.values()), **place)
+        await cursor.executemany(SQL[name], [{**row, **place} for row in chosen])
     if gone := [one.held for one in seen if one.news == "gone"]:
         await cursor.execute(SQL["gone"], {"ids": gone, "at": place["at"]})
     if not reply and any(one.news in _NEWS for one in seen):
@@ -175,7 +177,7 @@ async def observe_items(
 
 def _statement(row: Mapping[str, Any]) -> str:
     if "id" not in row:
-        return "insert_record"
+        return _NEW
     return "update_record" if "state" in row else "update_version"
 
 

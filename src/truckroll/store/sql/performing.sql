@@ -35,37 +35,28 @@ left join lateral (
   order by external_id limit 1) r on true
 where r.id is not null or c.complete_at > s.opened_at
 
--- name: finish_step
--- The raw form is for those who look the open intent up.
-update step s set open = w.open, kind = w.kind, outcome = w.outcome::json, done_at = w.done_at,
-  raw = case when w.open then s.raw else '' end
-from (select * from json_to_recordset(%(rows)s::json) w (step bigint, open boolean, kind text,
-  outcome text, done_at timestamptz) limit %(count)s) w
-where s.id = w.step
-
--- name: finish_end
--- The record is that of the reply; a system may give a new id to what it was told to change.
-update link_end e set open = w.open, base = w.base::json, given = w.given::json,
-  holds = w.holds::json, state = coalesce(w.state, e.state),
-  decided = coalesce(w.decided, e.decided),
-  removed_by_hub = coalesce(w.removed_by_hub, e.removed_by_hub),
-  external_id = coalesce(nullif(w.external_id, ''), e.external_id),
-  record = coalesce((select id from record
-    where scope = e.scope and external_id between nullif(w.external_id, '') and w.external_id
-    order by external_id limit 1), e.record)
-from (select * from json_to_recordset(%(rows)s::json) w ("end" bigint, open boolean, base text,
-  given text, holds text, state text, decided text, removed_by_hub boolean, external_id text)
-  limit %(count)s) w
-where e.id = w."end"
-
--- name: finish_link
-update link l set row = l.row + 1, holds = w.holds::json, touched = l.touched + w.due::int,
-  look_at = case when w.due then %(at)s when l.due then l.look_at
-    else coalesce(w.retry_at, l.look_at) end,
-  due = l.due or w.due
-from (select * from json_to_recordset(%(rows)s::json) w (link bigint, holds text, due boolean,
-  retry_at timestamptz) limit %(count)s) w
-where l.id = w.link
+-- name: finish
+-- The raw form of a step is for those who look the open intent up. The record of an end is that of
+-- the reply; a system may give a new id to what it was told to change.
+with told as (
+  update step set open = %(open)s, kind = %(kind)s, outcome = %(outcome)s, done_at = %(done_at)s,
+    raw = case when %(open)s then raw else '' end
+  where id = %(step)s
+), written as (
+  update link_end e set open = %(open)s, base = %(base)s, given = %(given)s,
+    holds = %(end_holds)s, state = coalesce(%(state)s, e.state),
+    decided = coalesce(%(decided)s, e.decided),
+    removed_by_hub = coalesce(%(removed_by_hub)s, e.removed_by_hub),
+    external_id = coalesce(nullif(%(external_id)s, ''), e.external_id),
+    record = coalesce((select id from record
+      where scope = e.scope and external_id = nullif(%(external_id)s, '')), e.record)
+  where e.id = %(end)s
+)
+update link set row = row + 1, holds = %(holds)s, touched = touched + %(due)s::boolean::int,
+  look_at = case when %(due)s then %(at)s when due then look_at
+    else coalesce(%(retry_at)s, look_at) end,
+  due = due or %(due)s
+where id = %(link)s
 
 -- name: tally
 insert into tally (recipe, account, scope, at, removal, status, writes)

@@ -197,31 +197,22 @@ from json_to_recordset(%(rows)s::json) w (id bigint, link bigint, mirror bigint,
   base text, given text, holds text, removed_by_hub boolean, decided text)
 
 -- name: update_end
-update link_end e set side = w.side, key = w.key, generation = w.generation, state = w.state,
-  external_id = w.external_id, base = w.base::json, given = w.given::json, holds = w.holds::json,
-  removed_by_hub = w.removed_by_hub, decided = w.decided,
+update link_end e set side = %(side)s, key = %(key)s, generation = %(generation)s,
+  state = %(state)s, external_id = %(external_id)s, base = %(base)s, given = %(given)s,
+  holds = %(holds)s, removed_by_hub = %(removed_by_hub)s, decided = %(decided)s,
   record = coalesce(e.record, (select id from record
-    where scope = e.scope and external_id between nullif(w.external_id, '') and w.external_id
-    order by external_id limit 1))
-from (select * from json_to_recordset(%(rows)s::json) w (id bigint, side text, key text,
-  generation integer, state text, external_id text, base text, given text, holds text,
-  removed_by_hub boolean, decided text) limit %(count)s) w
-where e.id = w.id
+    where scope = e.scope and external_id = nullif(%(external_id)s, '')))
+where e.id = %(id)s
 
 -- name: decide_link
-update link l set state = w.state, ended_why = w.ended_why, agreed = w.agreed::json,
-  agreed_by = w.agreed_by::json, hold = w.hold, hold_detail = w.hold_detail, undone = w.undone,
-  holds = w.holds::json, look_at = w.look_at, due = w.due, row = l.row + 1, tries = 0
-from (select * from json_to_recordset(%(rows)s::json) w (id bigint, state text, ended_why text,
-  agreed text, agreed_by text, hold text, hold_detail text, undone bigint, holds text,
-  look_at timestamptz, due boolean) limit %(count)s) w
-where l.id = w.id
+update link set state = %(state)s, ended_why = %(ended_why)s, agreed = %(agreed)s,
+  agreed_by = %(agreed_by)s, hold = %(hold)s, hold_detail = %(hold_detail)s,
+  undone = %(undone)s, holds = %(holds)s, look_at = %(look_at)s, due = %(due)s, row = row + 1,
+  tries = 0
+where id = %(id)s
 
 -- name: look_again
-update link l set holds = w.holds::json, look_at = w.look_at, due = w.due, tries = 0
-from (select * from json_to_recordset(%(rows)s::json) w (id bigint, holds text,
-  look_at timestamptz, due boolean) limit %(count)s) w
-where l.id = w.id
+update link set holds = %(holds)s, look_at = %(look_at)s, due = %(due)s, tries = 0 where id = %(id)s
 
 -- name: merged
 select e.id, e.open, (select r.raw from record r where r.id = e.record) from link_end e

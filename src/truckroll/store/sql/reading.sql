@@ -33,25 +33,18 @@ from json_to_recordset(%(rows)s::json) w (external_id text, kind text, state tex
   changed text, number text, coarse text, begins timestamptz, ends timestamptz, recurring boolean)
 
 -- name: update_record
--- That there are no more rows than there are lets each be looked up, and not the table be walked.
-update record r set state = w.state, version = w.version, fields = w.fields::json,
-  raw = coalesce(decode(w.raw, 'base64'), r.raw), mark = w.mark, series = w.series,
-  owned = w.owned, problem = w.problem, changed = w.changed::json, seen_at = %(at)s,
-  gone_at = null, seen_order = w."order", arrived = coalesce(w.arrived, r.arrived),
-  listing = greatest(r.listing, %(listing)s), number = w.number, coarse = w.coarse,
-  begins = w.begins, ends = w.ends, recurring = w.recurring
-from (select * from json_to_recordset(%(rows)s::json) w (id bigint, state text, version text,
-  fields text, raw text, mark text, series text, owned boolean, problem text, "order" bigint,
-  arrived bigint, changed text, number text, coarse text, begins timestamptz, ends timestamptz,
-  recurring boolean) limit %(count)s) w
-where r.id = w.id
+update record set state = %(state)s, version = %(version)s, fields = %(fields)s,
+  raw = coalesce(%(raw)b, raw), mark = %(mark)s, series = %(series)s, owned = %(owned)s,
+  problem = %(problem)s, changed = %(changed)s, seen_at = %(at)s, gone_at = null,
+  seen_order = coalesce(%(order)s, seen_order), arrived = coalesce(%(arrived)s, arrived),
+  listing = greatest(listing, %(listing)s), number = %(number)s, coarse = %(coarse)s,
+  begins = %(begins)s, ends = %(ends)s, recurring = %(recurring)s
+where id = %(id)s
 
 -- name: update_version
-update record r set version = w.version, raw = coalesce(decode(w.raw, 'base64'), r.raw),
-  mark = w.mark, series = w.series, seen_at = %(at)s, listing = greatest(r.listing, %(listing)s)
-from (select * from json_to_recordset(%(rows)s::json) w (id bigint, version text, raw text,
-  mark text, series text) limit %(count)s) w
-where r.id = w.id
+update record set version = %(version)s, raw = coalesce(%(raw)b, raw), mark = %(mark)s,
+  series = %(series)s, seen_at = %(at)s, listing = greatest(listing, %(listing)s)
+where id = %(id)s
 
 -- name: same
 update record set seen_at = %(at)s, listing = greatest(listing, %(listing)s)
