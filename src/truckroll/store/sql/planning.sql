@@ -1,11 +1,11 @@
 -- name: to_adopt
--- Each step is a look-up by an index, whatever the statistics say.
+-- The latest arrival of a scope is a look-up. Asked whether there is a later one than the last that
+-- was looked at, PostgreSQL walks all of them, since that one is not known while it plans.
 select s.id from unnest(%(scopes)s::bigint[]) s (id)
 left join lateral (
   select arrived, again from adoption where mirror = %(mirror)s and scope = s.id limit 1) a on true
-where a.again <> '{}' or (
-  select r.id from record r where r.scope = s.id and r.arrived > coalesce(a.arrived, 0)
-  order by r.arrived limit 1) is not null
+where a.again <> '{}' or coalesce(a.arrived, 0) < (
+  select r.arrived from record r where r.scope = s.id order by r.arrived desc limit 1)
 order by s.id
 
 -- name: adoption
