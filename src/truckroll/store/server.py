@@ -40,8 +40,9 @@ _SETTINGS = {
 }
 _SINCE_18 = {"io_method": "sync"}
 # The password is 256 random bits: no repetition of the hash makes it safer, and each connection
-# would compute them.
-_SINCE_16 = ("--set", "scram_iterations=1")
+# would compute them. PostgreSQL 16 brought both `initdb --set` and this setting, and the tests of
+# upgrades make older clusters.
+_ONE_HASH, _ONE_HASH_SINCE = ("--set", "scram_iterations=1"), 16
 _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -168,7 +169,7 @@ class Server:
                     *("--pgdata", str(fresh), "--username", USER, "--pwfile", secret),
                     *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
                     *("--wal-segsize", "4"),
-                    *(_SINCE_16 if self.binaries.major >= 16 else ()),  # noqa: PLR2004 -- the major that brought both; the tests of upgrades make older clusters
+                    *(_ONE_HASH if self.binaries.major >= _ONE_HASH_SINCE else ()),
                     *(() if self.durable else ("--no-sync",)),
                 ],
                 capture_output=True,
