@@ -39,6 +39,14 @@ async def test_new_records_are_kept_with_their_fields_and_order(store):
     assert found["2"].seen_order > found["1"].seen_order
 
 
+async def test_texts_and_octets_are_kept_to_the_letter(store):
+    world = await make_world(store)
+    notes, raw = 'a\x00b "c" \\u0000 \\ ü 🛠️\r\n', bytes(range(256))
+    await world.page(seen("1", visit(notes=notes), raw=raw))
+    assert (await records(world))["1"].fields == visit(notes=notes)
+    assert await store._rows(b"select raw from record") == [(raw,)]
+
+
 async def test_only_the_changed_fields_get_a_new_order(store):
     world = await make_world(store)
     await world.page(seen("1"))

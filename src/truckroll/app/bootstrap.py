@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from truckroll.app.home import is_home, make_home
+from truckroll.app.home import home_directory, is_home, make_home
 from truckroll.app.hub import Actor, Hub
 from truckroll.app.tenants import find
 from truckroll.app.trouble import TroubleError
@@ -43,11 +43,13 @@ async def open_hub(
         raise TroubleError(str(error)) from error
 
 
-def begin_database(home: Path) -> Embedded | None:
+def begin_database(given: str) -> Embedded | None:
     """Begin to start a home's embedded database and to bring it up to date, and return at once.
 
-    None where it is no home, or TRUCKROLL_DATABASE names another database. Whoever began lets go.
+    `given` is the home as `home_directory` takes it. None where that is no home, or
+    TRUCKROLL_DATABASE names another database. Whoever began lets go.
     """
+    home = home_directory(given)
     if os.environ.get(URL_VARIABLE) or not is_home(home):
         return None
     database = Embedded(home)

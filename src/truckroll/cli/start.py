@@ -75,10 +75,9 @@ def database_begun(args: Namespace) -> Iterator[None]:
 
     What waits for the disk or the database's start, and what only computes, go side by side.
     """
-    from truckroll.app.bootstrap import begin_database  # noqa: PLC0415 -- --help does without
-    from truckroll.app.home import home_directory  # noqa: PLC0415 -- the same
+    from truckroll.app.bootstrap import begin_database  # noqa: PLC0415 -- it imports the store, which --help and a slip do without
 
-    args.database = begin_database(home_directory(getattr(args, "home", "")))
+    args.database = begin_database(getattr(args, "home", ""))
     try:
         _import_side_by_side()
         yield
