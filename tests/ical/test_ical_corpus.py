@@ -178,7 +178,6 @@ def test_a_billion_visits_are_shown_in_part(shared):
     assert seen.entries[0].truncated
 
 
-@pytest.mark.behaviour("CAL-11")
 def test_every_real_file_that_can_be_edited_is_written_as_it_is_told(shared):
     edited = 0
     for file in sorted((shared / "ics").glob("*.ics")):
